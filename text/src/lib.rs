@@ -23,7 +23,7 @@
 //! The index proposes candidates: a text whose tokens include all of the query's. It may propose too many (`abxbc` has
 //! both bigrams of `abc`), never too few, so a candidate is verified with [`contains_all`] on its folded text.
 //!
-//! # What [`fold`] makes alike
+//! # What [`fold()`] makes alike
 //! - **Forms of a character**: Unicode compatibility decomposition (NFKD), so full and half width, ligatures,
 //!   superscripts, presentation forms; composed again (NFC) at the end, so a Hangul syllable and a `が` are one character
 //!   however they were typed. Korean letters standing alone (`ㅋㅋ`, `ㅠㅠ`) stay alone. Decimal digits become `0` to `9`.
