@@ -1,1 +1,5 @@
-//! To be filled.
+//! Parlor's auth service: who somebody is, how they prove it, and for how long.
+
+pub mod email;
+pub mod password;
+pub mod tokens;
