@@ -1,5 +1,7 @@
 //! Parlor's auth service: who somebody is, how they prove it, and for how long.
 
 pub mod email;
+pub mod limits;
+pub mod mail;
 pub mod password;
 pub mod tokens;
