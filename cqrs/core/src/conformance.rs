@@ -1,0 +1,1 @@
+//! The suite that every [`Log`](crate::Log) must pass.

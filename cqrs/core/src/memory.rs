@@ -1,0 +1,246 @@
+//! A log in memory: the whole contract of [`Log`], without a disk. For tests, and as the plainest statement of it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use jiff::Timestamp;
+use parking_lot::Mutex;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::event::{Position, RecordedEvent, StreamId};
+use crate::failure::StoreError;
+use crate::log::{ClaimChange, Commit, CommitError, Committed, Guard, LedgerRecord, Log};
+use crate::projection::PlaceStore;
+use crate::value::Value;
+
+#[derive(Default)]
+struct Inner {
+    events: Vec<Arc<RecordedEvent>>,
+    versions: HashMap<(String, Uuid), u64>,
+    claims: HashMap<(&'static str, [u8; 32]), Uuid>,
+    ledger: HashMap<[u8; 32], LedgerRecord>,
+    snapshots: HashMap<(String, Uuid), (u64, Vec<u8>)>,
+    rows: HashMap<(&'static str, String), (u64, Vec<(&'static str, Value)>)>,
+    places: HashMap<(String, String), Position>,
+    last: Timestamp,
+}
+
+/// A log in memory.
+pub struct MemoryLog {
+    name: &'static str,
+    epoch: Uuid,
+    inner: Mutex<Inner>,
+    head: watch::Sender<Position>,
+}
+
+impl MemoryLog {
+    /// An empty log called `name`, of an epoch that its name stands for.
+    pub fn new(name: &'static str) -> Self {
+        Self {
+            name,
+            epoch: crate::context::derived_id("memory log", &[name.as_bytes()]),
+            inner: Mutex::default(),
+            head: watch::Sender::new(Position(0)),
+        }
+    }
+
+    /// A row as it was last written, with its version.
+    pub fn row(&self, table: &'static str, key: &Value) -> Option<(u64, Vec<(&'static str, Value)>)> {
+        self.inner.lock().rows.get(&(table, format!("{key:?}"))).cloned()
+    }
+}
+
+fn stream_key(stream: StreamId) -> (String, Uuid) {
+    (stream.category.to_owned(), stream.id)
+}
+
+impl Inner {
+    fn version(&self, stream: StreamId) -> u64 {
+        self.versions.get(&stream_key(stream)).copied().unwrap_or(0)
+    }
+
+    fn check(&self, commit: &Commit) -> Result<(), CommitError> {
+        if let Some(entry) = &commit.ledger
+            && let Some(held) = self.ledger.get(&entry.key)
+        {
+            return Err(if held.content == entry.content {
+                CommitError::Replayed(held.answer.clone())
+            } else {
+                CommitError::KeyReused
+            });
+        }
+        let appends = commit.appends.iter().map(|append| (append.stream, append.expected));
+        let guards = commit.guards.iter().map(|guard| (guard.stream, guard.expected));
+        for (stream, expected) in appends.chain(guards) {
+            let actual = self.version(stream);
+            if actual != expected {
+                return Err(CommitError::Conflict {
+                    what: stream.to_string(),
+                    id: stream.id,
+                    expected,
+                    actual,
+                });
+            }
+        }
+        for row in &commit.rows {
+            let actual = self.rows.get(&(row.table, format!("{:?}", row.key))).map_or(0, |(version, _)| *version);
+            if let Some(expected) = row.expected
+                && expected != actual
+            {
+                let what = format!("{} {:?}", row.table, row.key);
+                return Err(CommitError::Conflict { what, id: Uuid::nil(), expected, actual });
+            }
+        }
+        for claim in &commit.claims {
+            let held = self.claims.get(&(claim.set, claim.value));
+            if claim.change == ClaimChange::Take && held.is_some_and(|owner| *owner != claim.owner) {
+                return Err(CommitError::ClaimTaken { set: claim.set });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Log for MemoryLog {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
+        let mut inner = self.inner.lock();
+        inner.check(&commit)?;
+        let before = inner.events.len() as u64;
+        inner.last = inner.last.max(commit.now);
+        let at = Timestamp::from_millisecond(inner.last.as_millisecond()).unwrap_or(inner.last);
+        for append in commit.appends {
+            for (version, event) in (append.expected + 1..).zip(append.events) {
+                let position = Position(inner.events.len() as u64 + 1);
+                inner.versions.insert(stream_key(append.stream), version);
+                inner.events.push(Arc::new(RecordedEvent {
+                    position,
+                    id: event.id,
+                    category: append.stream.category.into(),
+                    stream: append.stream.id,
+                    version,
+                    name: event.name,
+                    schema: event.schema,
+                    at,
+                    actor: commit.actor,
+                    correlation: commit.correlation,
+                    causation: commit.causation,
+                    data: event.data,
+                }));
+            }
+        }
+        for claim in commit.claims {
+            match claim.change {
+                ClaimChange::Take => {
+                    inner.claims.insert((claim.set, claim.value), claim.owner);
+                }
+                ClaimChange::Release => {
+                    if inner.claims.get(&(claim.set, claim.value)) == Some(&claim.owner) {
+                        inner.claims.remove(&(claim.set, claim.value));
+                    }
+                }
+            }
+        }
+        for row in commit.rows {
+            let key = (row.table, format!("{:?}", row.key));
+            match row.columns {
+                Some(columns) => {
+                    let version = inner.rows.get(&key).map_or(0, |(version, _)| *version);
+                    inner.rows.insert(key, (version + 1, columns));
+                }
+                None => {
+                    inner.rows.remove(&key);
+                }
+            }
+        }
+        let head = inner.events.len() as u64;
+        let first = if head > before { before + 1 } else { head };
+        let committed = Committed { first: Position(first), last: Position(head), at };
+        if let Some(entry) = commit.ledger {
+            let record = LedgerRecord { content: entry.content, answer: (entry.answer)(&committed) };
+            inner.ledger.insert(entry.key, record);
+        }
+        // Still under the lock: heads are announced in the order of their commits.
+        self.head.send_replace(Position(head));
+        drop(inner);
+        Ok(committed)
+    }
+
+    async fn read_stream(&self, stream: StreamId, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
+        let inner = self.inner.lock();
+        let of_stream = |event: &&Arc<RecordedEvent>| {
+            event.stream == stream.id && event.category == stream.category && event.version > after
+        };
+        Ok(inner.events.iter().filter(of_stream).map(|event| (**event).clone()).collect())
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        Ok(self.inner.lock().events.iter().skip(after.0 as usize).take(limit).cloned().collect())
+    }
+
+    async fn read_at(&self, positions: &[Position]) -> Result<Vec<Arc<RecordedEvent>>, StoreError> {
+        let inner = self.inner.lock();
+        let at = |position: &Position| inner.events.get((position.0 as usize).checked_sub(1)?).cloned();
+        Ok(positions.iter().filter_map(at).collect())
+    }
+
+    async fn verify(&self, guards: &[Guard]) -> Result<Option<Guard>, StoreError> {
+        let inner = self.inner.lock();
+        Ok(guards.iter().find_map(|guard| {
+            let actual = inner.version(guard.stream);
+            (actual != guard.expected).then_some(Guard { stream: guard.stream, expected: actual })
+        }))
+    }
+
+    async fn ledger(&self, key: [u8; 32]) -> Result<Option<LedgerRecord>, StoreError> {
+        Ok(self.inner.lock().ledger.get(&key).cloned())
+    }
+
+    async fn claim_owner(&self, set: &'static str, value: [u8; 32]) -> Result<Option<Uuid>, StoreError> {
+        Ok(self.inner.lock().claims.get(&(set, value)).copied())
+    }
+
+    async fn snapshot(&self, stream: StreamId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
+        Ok(self.inner.lock().snapshots.get(&stream_key(stream)).cloned())
+    }
+
+    async fn save_snapshot(&self, stream: StreamId, version: u64, bytes: Vec<u8>) -> Result<(), StoreError> {
+        let mut inner = self.inner.lock();
+        let held = inner.snapshots.entry(stream_key(stream)).or_default();
+        if held.0 < version {
+            *held = (version, bytes);
+        }
+        Ok(())
+    }
+
+    async fn count_streams(&self, category: &str) -> Result<u64, StoreError> {
+        Ok(self.inner.lock().versions.keys().filter(|(of, _)| of == category).count() as u64)
+    }
+
+    fn head(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
+}
+
+#[async_trait]
+impl PlaceStore for MemoryLog {
+    async fn load(&self, consumer: &str, source: &str) -> Result<Position, StoreError> {
+        let key = (consumer.to_owned(), source.to_owned());
+        Ok(self.inner.lock().places.get(&key).copied().unwrap_or_default())
+    }
+
+    async fn save(&self, consumer: &str, source: &str, place: Position) -> Result<(), StoreError> {
+        self.inner.lock().places.insert((consumer.to_owned(), source.to_owned()), place);
+        Ok(())
+    }
+}

@@ -1,0 +1,143 @@
+//! Projections turn events into rows of a view, and nothing else; reactors turn events into commands.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::event::{Event, RecordedEvent};
+use crate::failure::{Failure, StoreError};
+use crate::privacy::{CodecError, Keys};
+use crate::repository::Record;
+use crate::value::Value;
+
+/// Builds the parameters of a statement: `params![id, name, at]`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => { vec![$($crate::Value::from($value)),*] };
+}
+
+/// The SQL of a statement. `?1` numbers parameters on every store; `{p}` stands before each table's and index's
+/// name, so that a view can be rebuilt beside the live one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Sql {
+    /// The same on every store.
+    Any(&'static str),
+    /// Where the stores differ.
+    Each {
+        /// For SQLite.
+        sqlite: &'static str,
+        /// For PostgreSQL.
+        postgres: &'static str,
+    },
+}
+
+impl From<&'static str> for Sql {
+    fn from(sql: &'static str) -> Self {
+        Self::Any(sql)
+    }
+}
+
+/// One statement with its parameters.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Statement {
+    /// The SQL.
+    pub sql: Sql,
+    /// The values of `?1`, `?2`, ….
+    pub params: Vec<Value>,
+}
+
+/// What a projection wants written, in order. It can't read: a view is a function of its log by construction.
+#[derive(Debug, Default, Clone, PartialEq)]
+pub struct Writes(pub Vec<Statement>);
+
+impl Writes {
+    /// Runs a statement.
+    pub fn run(&mut self, sql: impl Into<Sql>, params: Vec<Value>) {
+        self.0.push(Statement { sql: sql.into(), params });
+    }
+
+    /// Inserts a record, or replaces the one with its key.
+    pub fn save<T: Record>(&mut self, record: &T) {
+        self.0.push(Statement { sql: Sql::Any(crate::repository::upsert_sql::<T>()), params: record.to_persistence() });
+    }
+
+    /// Deletes the record with this key.
+    pub fn delete<T: Record>(&mut self, key: impl Into<Value>) {
+        self.0.push(Statement { sql: Sql::Any(crate::repository::delete_sql::<T>()), params: vec![key.into()] });
+    }
+}
+
+/// An event on its way into a projection or reactor.
+#[derive(Clone, Copy)]
+pub struct Incoming<'a> {
+    /// The name of the log it comes from.
+    pub source: &'a str,
+    /// The event, sealed.
+    pub meta: &'a Arc<RecordedEvent>,
+    /// The keys at hand.
+    pub keys: &'a Keys,
+}
+
+impl Incoming<'_> {
+    /// The category of the event's stream; compare with `A::CATEGORY`.
+    pub fn category(&self) -> &str {
+        &self.meta.category
+    }
+
+    /// The event, typed.
+    pub fn decode<E: Event>(&self) -> Result<E, CodecError> {
+        crate::privacy::decode(self.meta, self.keys)
+    }
+}
+
+/// A view's tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Schema {
+    /// Raised whenever tables or projection change; a view of another version is rebuilt at start.
+    pub version: u32,
+    /// `CREATE` statements for SQLite, with `{p}` before names.
+    pub sqlite: &'static str,
+    /// `CREATE` statements for PostgreSQL, with `{p}` before names.
+    pub postgres: &'static str,
+    /// The tables, without `{p}`, so that they can be dropped.
+    pub tables: &'static [&'static str],
+}
+
+/// Keeps a view: events in, rows out. Pure, so that the view can be rebuilt, compared and swapped at any time.
+pub trait Projection: Send + Sync + 'static {
+    /// The view's name, as `timeline`.
+    fn name(&self) -> &'static str;
+
+    /// The logs it follows: its own service's by name, another's public events as `user.public`.
+    fn sources(&self) -> &'static [&'static str];
+
+    /// Its tables.
+    fn schema(&self) -> Schema;
+
+    /// Says what an event changes. Events that don't concern the view are passed over.
+    fn project(&self, event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError>;
+}
+
+/// Turns events into commands. It runs at least once per event and must have one effect: its commands carry ids
+/// derived from the event's. It never runs in a rebuild.
+#[async_trait]
+pub trait Reactor: Send + Sync + 'static {
+    /// Its name, as `profile-of-account`.
+    fn name(&self) -> &'static str;
+
+    /// The logs it follows; see [`Projection::sources`].
+    fn sources(&self) -> &'static [&'static str];
+
+    /// Reacts to one event. An error that may pass (unavailable) is tried again; any other stops this reactor at this
+    /// event, loudly.
+    async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure>;
+}
+
+/// Where a reactor keeps its place.
+#[async_trait]
+pub trait PlaceStore: Send + Sync + 'static {
+    /// The last position handled; 0 at first.
+    async fn load(&self, consumer: &str, source: &str) -> Result<crate::Position, StoreError>;
+    /// Moves the place forward.
+    async fn save(&self, consumer: &str, source: &str, place: crate::Position) -> Result<(), StoreError>;
+}

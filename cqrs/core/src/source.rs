@@ -1,0 +1,142 @@
+//! Where events are read from: a service's own log, or another service's public events.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use serde::Serialize;
+use tokio::sync::watch;
+use uuid::Uuid;
+
+use crate::context::derived_id;
+use crate::event::{Position, RecordedEvent};
+use crate::failure::StoreError;
+use crate::log::Log;
+use crate::privacy::{CodecError, Keyring, Keys};
+
+/// Events read in one go, and the position up to which there are no others.
+#[derive(Debug, Clone, Default)]
+pub struct Batch {
+    /// Oldest first.
+    pub events: Vec<Arc<RecordedEvent>>,
+    /// Everything up to here has been read, even if the last events weren't for the reader.
+    pub upto: Position,
+}
+
+/// A readable order of events.
+#[async_trait]
+pub trait EventSource: Send + Sync + 'static {
+    /// Its name: a service's for its log, `SERVICE.public` for its public events.
+    fn name(&self) -> &'static str;
+    /// The epoch of the log behind it.
+    fn epoch(&self) -> Uuid;
+    /// Up to about `limit` events after `after`.
+    async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError>;
+    /// The position of the newest event.
+    fn head(&self) -> watch::Receiver<Position>;
+}
+
+/// A log as a source of its private events.
+pub struct LogSource(pub Arc<dyn Log>);
+
+#[async_trait]
+impl EventSource for LogSource {
+    fn name(&self) -> &'static str {
+        self.0.name()
+    }
+    fn epoch(&self) -> Uuid {
+        self.0.epoch()
+    }
+    async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
+        let events = self.0.read(after, limit).await?;
+        let upto = events.last().map_or(after, |last| last.position);
+        Ok(Batch { events, upto })
+    }
+    fn head(&self) -> watch::Receiver<Position> {
+        self.0.head()
+    }
+}
+
+/// An event as other services hear of it.
+#[derive(Debug, Clone)]
+pub struct PublicEvent<E> {
+    /// Events with the same key stay in order wherever they travel: a conversation, a user.
+    pub key: Uuid,
+    /// What happened; an adjacently tagged enum whose tags are names with a version, as `message-sent.v1`.
+    pub event: E,
+}
+
+/// Makes a service's private events public: one exhaustive `match`, in which not publishing is a visible choice.
+pub trait Publisher: Send + Sync + 'static {
+    /// The service's public events.
+    type Public: Serialize + Send + Sync;
+    /// What others get to hear of an event, if anything.
+    fn publish(
+        &self,
+        event: &Arc<RecordedEvent>,
+        keys: &Keys,
+    ) -> Result<Option<PublicEvent<Self::Public>>, CodecError>;
+}
+
+/// The category of public events, which belong to no stream.
+pub const PUBLIC: &str = "public";
+
+/// A service's public events, read from its log in the same process.
+pub struct PublicSource<P> {
+    name: &'static str,
+    log: Arc<dyn Log>,
+    keyring: Keyring,
+    publisher: P,
+}
+
+impl<P: Publisher> PublicSource<P> {
+    /// The public events of the service whose log this is, under `name` (`SERVICE.public`).
+    pub fn new(name: &'static str, log: Arc<dyn Log>, keyring: Keyring, publisher: P) -> Self {
+        Self { name, log, keyring, publisher }
+    }
+
+    async fn publish(&self, event: &Arc<RecordedEvent>) -> Result<Option<Arc<RecordedEvent>>, CodecError> {
+        let Some(public) = self.keyring.with_keys(|keys| self.publisher.publish(event, keys)).await? else {
+            return Ok(None);
+        };
+        // An id of its own, for sealed fields are sealed under it; derived, so that a repeat is recognised.
+        let id = derived_id("parlor cqrs public event v1", &[event.id.as_bytes()]);
+        let (name, data): (String, Bytes) = self.keyring.encode_parts(id, &public.event).await?;
+        Ok(Some(Arc::new(RecordedEvent {
+            id,
+            category: PUBLIC.into(),
+            stream: public.key,
+            name: name.into(),
+            schema: 1,
+            data,
+            causation: Some(event.id),
+            ..(**event).clone()
+        })))
+    }
+}
+
+#[async_trait]
+impl<P: Publisher> EventSource for PublicSource<P> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn epoch(&self) -> Uuid {
+        self.log.epoch()
+    }
+    async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
+        let private = self.log.read(after, limit).await?;
+        let upto = private.last().map_or(after, |last| last.position);
+        let mut events = Vec::new();
+        for event in &private {
+            let public = self.publish(event).await.map_err(|error| match error {
+                CodecError::Store(error) => error,
+                other => StoreError::Corrupt(format!("{} at {}: {other}", self.name, event.position)),
+            })?;
+            events.extend(public);
+        }
+        Ok(Batch { events, upto })
+    }
+    fn head(&self) -> watch::Receiver<Position> {
+        self.log.head()
+    }
+}
