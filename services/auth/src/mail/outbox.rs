@@ -94,13 +94,11 @@ mod tests {
     #[async_trait]
     impl Mailer for Moody {
         async fn send(&self, mail: &Mail) -> Result<(), MailError> {
-            match self.failures.lock().pop() {
-                Some(error) => Err(error),
-                None => {
-                    self.taken.lock().push(mail.id);
-                    Ok(())
-                }
+            if let Some(error) = self.failures.lock().pop() {
+                return Err(error);
             }
+            self.taken.lock().push(mail.id);
+            Ok(())
         }
     }
 
@@ -122,8 +120,7 @@ mod tests {
         outbox.post(mail(2));
         drop(outbox);
         worker.run().await;
-        let taken = mailer.taken.lock().clone();
-        taken
+        mailer.taken.lock().split_off(0)
     }
 
     fn temporary() -> MailError {

@@ -116,16 +116,15 @@ impl Verifier {
             return Err(TokenRefusal::Malformed);
         }
         let hash = *blake3::hash(token.as_bytes()).as_bytes();
-        let claims = match self.remembered.get(&hash) {
-            Some(claims) => claims,
-            None => {
-                // Held while remembering, so that a key that is taken away meanwhile leaves nothing remembered.
-                let keys = self.keys.read();
-                let claims = Arc::new(self.check_signature(&keys, token)?);
-                check_time(&claims, now)?;
-                self.remembered.insert(hash, claims.clone());
-                claims
-            }
+        let claims = if let Some(claims) = self.remembered.get(&hash) {
+            claims
+        } else {
+            // Held while remembering, so that a key that is taken away meanwhile leaves nothing remembered.
+            let keys = self.keys.read();
+            let claims = Arc::new(self.check_signature(&keys, token)?);
+            check_time(&claims, now)?;
+            self.remembered.insert(hash, claims.clone());
+            claims
         };
         if let Err(expired) = check_time(&claims, now) {
             self.remembered.remove(&hash);
