@@ -128,11 +128,13 @@ impl Given {
     }
 
     /// `actor` asks for this, at [`noon`].
+    #[must_use = "a decision that nothing is asserted of proves nothing"]
     pub fn when<D: Decide>(self, actor: Actor, command: &D) -> Then<D> {
         self.when_in(&context(actor), command)
     }
 
     /// It is asked for in this context.
+    #[must_use = "a decision that nothing is asserted of proves nothing"]
     pub fn when_in<D: Decide>(self, cx: &Context, command: &D) -> Then<D> {
         let reads = command.reads(cx);
         let loaded: Vec<_> = reads
@@ -148,9 +150,10 @@ impl Given {
 }
 
 /// What a decision came to.
-#[must_use = "a decision that nothing is asserted of proves nothing"]
 pub struct Then<D: Decide>(Result<Decision<D::Answer>, D::Refusal>);
 
+#[expect(clippy::return_self_not_must_use, reason = "any assertion may be the last one")]
+#[expect(clippy::needless_pass_by_value, reason = "tests state what they expect as values")]
 impl<D: Decide> Then<D> {
     /// It recorded exactly these events in the stream of the `A` with this id.
     #[track_caller]

@@ -1,0 +1,93 @@
+//! `PUT /v1/users/me/status`: somebody says whether they are there.
+//! Records `user-status.changed`; public as `user-status-changed.v1`; shown by `users`.
+
+use cqrs_core::{Command, Context, Decide, Decision, Reads, State};
+use parlor_contracts::user::Availability;
+use serde::Deserialize;
+
+use crate::status::{StatusEvent, UserStatus};
+use crate::user::{NoStanding, User, about, acting, own_id};
+use crate::values::StatusText;
+
+/// Sets both: a text that is left out is taken away.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeUserStatus {
+    /// Whether they are there.
+    pub status: Availability,
+    /// In their own words.
+    #[serde(default)]
+    pub text: Option<StatusText>,
+}
+
+impl Command for ChangeUserStatus {
+    const NAME: &'static str = "user.change-user-status";
+}
+
+impl Decide for ChangeUserStatus {
+    type Answer = ();
+    type Refusal = NoStanding;
+
+    fn reads(&self, cx: &Context) -> Reads {
+        Reads::of::<UserStatus>(own_id(cx)).and::<User>(own_id(cx))
+    }
+
+    fn decide(&self, cx: &Context, state: &State<'_>) -> Result<Decision<()>, NoStanding> {
+        let (id, _) = acting(cx, state)?;
+        let present = state.get::<UserStatus>(id);
+        let text = self.text.as_ref().map(StatusText::as_str).filter(|text| !text.is_empty());
+        if present.status == self.status && present.text.as_deref() == text {
+            return Ok(Decision::done());
+        }
+        let changed = StatusEvent::Changed { status: self.status, text: about(id, text) };
+        Ok(Decision::done().record::<UserStatus>(id, changed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use cqrs_core::Actor;
+    use cqrs_core::testing::{given, given_nothing};
+
+    use crate::user::examples::{ANN, created};
+
+    fn say(json: &str) -> ChangeUserStatus {
+        serde_json::from_str(json).expect("a sound status")
+    }
+
+    fn changed(status: Availability, text: Option<&str>) -> StatusEvent {
+        StatusEvent::Changed { status, text: about(ANN, text) }
+    }
+
+    #[test]
+    fn a_status_is_said_with_or_without_words() {
+        given::<User>(ANN, [created(ANN, "Ann")])
+            .when(Actor::User(ANN), &say(r#"{"status":"busy","text":"writing"}"#))
+            .records::<UserStatus>(ANN, [changed(Availability::Busy, Some("writing"))]);
+        given::<User>(ANN, [created(ANN, "Ann")])
+            .and::<UserStatus>(ANN, [changed(Availability::Busy, Some("writing"))])
+            .when(Actor::User(ANN), &say(r#"{"status":"busy"}"#))
+            .records::<UserStatus>(ANN, [changed(Availability::Busy, None)]);
+    }
+
+    #[test]
+    fn saying_the_same_again_records_nothing() {
+        given::<User>(ANN, [created(ANN, "Ann")])
+            .and::<UserStatus>(ANN, [changed(Availability::Away, None)])
+            .when(Actor::User(ANN), &say(r#"{"status":"away","text":"  "}"#))
+            .is_already();
+    }
+
+    #[test]
+    fn an_unknown_status_is_no_status() {
+        assert!(serde_json::from_str::<ChangeUserStatus>(r#"{"status":"asleep"}"#).is_err());
+    }
+
+    #[test]
+    fn somebody_without_a_profile_has_no_status() {
+        given_nothing()
+            .when(Actor::User(ANN), &say(r#"{"status":"busy"}"#))
+            .refused(NoStanding::NoProfileYet);
+    }
+}
