@@ -8,6 +8,8 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::position::PositionVector;
+
 /// Who issued a command or query.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(tag = "kind", content = "id", rename_all = "kebab-case")]
@@ -88,6 +90,8 @@ pub struct Context {
     pub idempotency: Option<Arc<IdempotencyKey>>,
     /// The version the client expects the resource to have (`If-Match`).
     pub if_match: Option<u64>,
+    /// What the caller has seen or written and wants the views to hold (`Parlor-Min-Position`).
+    pub wanted: Option<Arc<PositionVector>>,
     /// When the caller stops waiting.
     pub deadline: Option<Instant>,
 }
@@ -107,6 +111,7 @@ impl Context {
             seed,
             idempotency: None,
             if_match: None,
+            wanted: None,
             deadline: None,
         }
     }

@@ -1,0 +1,1 @@
+//! What all routes share in the API's description.
