@@ -53,6 +53,11 @@ impl Password {
         Ok(Self(text))
     }
 
+    /// A password that was found to be somebody's, to be hashed anew, whatever the rules for new ones are by now.
+    pub(crate) fn from_match(attempt: PasswordAttempt) -> Self {
+        Self(attempt.0)
+    }
+
     fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }

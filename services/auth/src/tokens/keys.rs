@@ -129,9 +129,9 @@ impl KeyRing {
         Jwks { keys: self.keys[self.oldest_live(now)..].iter().map(SigningKey::jwk).collect() }
     }
 
-    /// When the key that signs began to: an operator, or a timer, rotates when this is long ago.
-    pub fn signing_since(&self, now: Timestamp) -> Timestamp {
-        self.keys[self.active(now)].signs_from
+    /// Whether the newest key, the announced one included, has been there for `lifetime`: time for another.
+    pub fn is_due(&self, now: Timestamp, lifetime: SignedDuration) -> bool {
+        self.keys.last().is_none_or(|newest| now.duration_since(newest.signs_from) >= lifetime)
     }
 
     /// The newest key whose time has come. A clock set back must not leave nothing to sign with, so the oldest stands in.
@@ -320,6 +320,8 @@ mod tests {
         assert_eq!(kids(&ring, at(1_899)), [first.clone(), second.clone()]);
         assert_eq!(kids(&ring, at(1_900)), std::slice::from_ref(&second));
 
+        assert!(!ring.is_due(at(4_999), SignedDuration::from_secs(3_400)));
+        assert!(ring.is_due(at(5_000), SignedDuration::from_secs(3_400)));
         let third = ring.rotate(at(5_000)).unwrap();
         assert_eq!(kids(&ring, at(5_000)), [second, third]);
         assert_eq!(files(data.path()).len(), 2, "the first is deleted");

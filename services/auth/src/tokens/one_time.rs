@@ -4,7 +4,7 @@
 
 use std::fmt;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -12,6 +12,11 @@ use super::{InstanceSecret, decode, encode};
 
 /// How long a link holds (the OWASP Forgot Password Cheat Sheet asks for a short time).
 pub const LIFETIME: SignedDuration = SignedDuration::from_mins(30);
+
+/// Until when a link sent now holds.
+pub fn expiry(now: Timestamp) -> Timestamp {
+    now.saturating_add(LIFETIME).unwrap_or(Timestamp::MAX)
+}
 
 /// What a link is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -80,10 +80,20 @@ impl ServiceKeys {
 
     /// Whose key it is, if it is one that is in force.
     pub fn recognise(&self, text: &str) -> Option<ServiceIdentity> {
-        let bytes: [u8; 48] = decode(PREFIX, text)?;
-        let id = Uuid::from_slice(&bytes[..16]).ok()?;
+        let id = self.id_of(text)?;
         let (hash, name) = self.known.read().get(&id).cloned()?;
-        (self.hash(text) == hash).then_some(ServiceIdentity { id, name })
+        self.matches(text, hash).then_some(ServiceIdentity { id, name })
+    }
+
+    /// Whose key it claims to be.
+    pub fn id_of(&self, text: &str) -> Option<Uuid> {
+        let bytes: [u8; 48] = decode(PREFIX, text)?;
+        Uuid::from_slice(&bytes[..16]).ok()
+    }
+
+    /// Whether this is the key with this hash; in constant time.
+    pub fn matches(&self, text: &str, hash: ServiceKeyHash) -> bool {
+        self.hash(text) == hash
     }
 
     fn hash(&self, text: &str) -> ServiceKeyHash {
