@@ -39,14 +39,14 @@ problems! {
         "The resource exists and doesn't know this method; `Allow` names those that it does.";
     408 "request-timeout" "Request timeout"
         "The request's body didn't arrive in time.";
-    409 "concurrent-update" "Changed by others at the same time"
-        "Others changed the same thing again and again while this was tried. Nothing was done; try again.";
     409 "command-in-flight" "Still running"
         "The first command with this idempotency key hasn't ended yet. Repeat it after `Retry-After`.";
-    410 "gone" "Gone"
-        "It was here and is gone for good.";
+    409 "concurrent-update" "Changed by others at the same time"
+        "Others changed the same thing again and again while this was tried. Nothing was done; try again.";
     410 "epoch-changed" "Log restored since"
         "The token or cursor is of a time before the log was restored from a backup. Forget it and read anew.";
+    410 "gone" "Gone"
+        "It was here and is gone for good.";
     412 "version-mismatch" "Version mismatch"
         "`If-Match` names another version than the current one, which `currentVersion` gives. Read it, then decide again.";
     413 "payload-too-large" "Payload too large"

@@ -132,7 +132,7 @@ fn check(bytes: &[u8]) -> Result<(), Problem> {
     Ok(())
 }
 
-/// Where in the document, as a list on the stack; serde_json bounds its depth at 128.
+/// Where in the document, as a list on the stack; `serde_json` bounds its depth at 128.
 enum Place<'a> {
     Root,
     Key(&'a Place<'a>, &'a str),
@@ -217,19 +217,20 @@ impl<'de> Visitor<'de> for Check<'_> {
     }
 }
 
-/// The keys of one object: a few in place, more in a set, so that a large object takes no quadratic time.
+/// The keys of one object, or the names of parameters: a few in place, more in a set, so that a large object takes no quadratic time.
 #[derive(Default)]
-struct Seen<'de> {
+pub(crate) struct Seen<'de> {
     few: [Cow<'de, str>; 8],
     used: usize,
     many: HashSet<Cow<'de, str>>,
 }
 
 impl<'de> Seen<'de> {
-    fn contains(&self, key: &str) -> bool {
+    pub(crate) fn contains(&self, key: &str) -> bool {
         self.few[..self.used].iter().any(|seen| seen == key) || self.many.contains(key)
     }
-    fn insert(&mut self, key: Cow<'de, str>) {
+
+    pub(crate) fn insert(&mut self, key: Cow<'de, str>) {
         if let Some(slot) = self.few.get_mut(self.used) {
             *slot = key;
             self.used += 1;

@@ -1,6 +1,7 @@
 //! Failures as problem documents (RFC 9457), `application/problem+json`.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -71,7 +72,7 @@ impl Problem {
     }
 
     /// A defect: `cause` goes into the log, and nothing of it to the client.
-    pub fn internal(cause: impl ToString) -> Self {
+    pub fn internal(cause: impl fmt::Display) -> Self {
         let mut problem = Self::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "internal-error",

@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 
 use crate::edge::Edge;
 use crate::headers;
-use crate::json;
+use crate::json::{self, Seen};
 use crate::problem::Problem;
 
 /// A signed-in caller's question: its context and the parameters of its query string.
@@ -61,12 +61,21 @@ where
 
 /// Reads a query string; what is wrong is said under the parameter's name.
 fn parse<T: DeserializeOwned>(query: &str) -> Result<T, Problem> {
-    let pairs = serde_urlencoded::Deserializer::new(form_urlencoded::parse(query.as_bytes()));
-    serde_path_to_error::deserialize(pairs).map_err(|error| {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let mut seen = Seen::default();
+    for (name, _) in pairs {
+        if seen.contains(&name) {
+            return Err(json::invalid(name.into_owned(), "is given twice".to_owned()));
+        }
+        seen.insert(name);
+    }
+    serde_path_to_error::deserialize(serde_urlencoded::Deserializer::new(pairs)).map_err(|error| {
         let detail = error.inner().to_string();
-        let parameter = match json::missing_field(&detail) {
-            Some(field) => field.to_owned(),
-            None => error.path().to_string(),
+        let first = error.path().iter().next();
+        let parameter = match (json::missing_field(&detail), first) {
+            (Some(field), _) => field.to_owned(),
+            (None, Some(segment)) => segment.to_string(),
+            (None, None) => String::new(),
         };
         json::invalid(parameter, detail)
     })
