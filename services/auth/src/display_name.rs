@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
 
 /// The most characters of a name, as Unicode scalar values.
-pub const MAX_CHARACTERS: usize = 64;
+pub const MAX_CHARACTERS: usize = 100;
 
-/// A name to show: 1 to 64 characters, NFC, no blanks around it, no line breaks or other controls.
+/// A name to show: 1 to 100 characters, NFC, no blanks around it, no line breaks, other controls, or marks of writing
+/// direction (with which a name could pass for another).
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct DisplayName(String);
@@ -23,7 +24,7 @@ pub enum InvalidDisplayName {
     #[error("a name has at most {MAX_CHARACTERS} characters")]
     TooLong,
     /// Something that can't be shown on one line.
-    #[error("a name holds no line breaks or control characters")]
+    #[error("a name holds no line breaks, control characters or marks of writing direction")]
     Control,
 }
 
@@ -38,7 +39,7 @@ impl DisplayName {
         if name.is_empty() {
             return Err(InvalidDisplayName::Empty);
         }
-        if name.chars().any(char::is_control) {
+        if name.chars().any(|c| c.is_control() || turns_direction(c)) {
             return Err(InvalidDisplayName::Control);
         }
         if name.chars().count() > MAX_CHARACTERS {
@@ -51,6 +52,12 @@ impl DisplayName {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Unicode Bidirectional Algorithm (UAX #9), table 1: explicit embeddings, overrides and isolates, and the line and
+/// paragraph separators.
+fn turns_direction(c: char) -> bool {
+    matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}')
 }
 
 impl TryFrom<String> for DisplayName {
@@ -86,12 +93,13 @@ mod tests {
     }
 
     #[test]
-    fn the_bounds_are_1_and_64_characters() {
-        assert!(DisplayName::parse(&"é".repeat(64)).is_ok());
-        assert_eq!(DisplayName::parse(&"é".repeat(65)), Err(InvalidDisplayName::TooLong));
+    fn the_bounds_are_1_and_100_characters() {
+        assert!(DisplayName::parse(&"é".repeat(100)).is_ok());
+        assert_eq!(DisplayName::parse(&"é".repeat(101)), Err(InvalidDisplayName::TooLong));
         assert_eq!(DisplayName::parse(&"x".repeat(1 << 20)), Err(InvalidDisplayName::TooLong));
         assert_eq!(DisplayName::parse(" \u{3000} "), Err(InvalidDisplayName::Empty));
         assert_eq!(DisplayName::parse("a\nb"), Err(InvalidDisplayName::Control));
+        assert_eq!(DisplayName::parse("a\u{202e}b"), Err(InvalidDisplayName::Control));
         assert_eq!(DisplayName::parse("a\0b"), Err(InvalidDisplayName::Control));
     }
 }

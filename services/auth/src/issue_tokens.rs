@@ -28,7 +28,7 @@ pub struct IssueTokens {
     pub user_id: Uuid,
     /// What to call the device in the list of sessions.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, example = "shop")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100, example = "shop")]
     pub device: Option<DisplayName>,
 }
 

@@ -6,12 +6,17 @@
 //! service. Queries: [`validate_token`], [`get_user_auth_info`]. Aggregates: [`account`], [`session`], [`service_key`].
 //! What others hear: [`publish`].
 
+pub mod access_view;
 pub mod account;
+pub mod authenticator;
 pub mod change_email;
 pub mod change_password;
 pub mod display_name;
 pub mod email;
 pub mod end_session;
+pub mod ended_sessions;
+pub mod get_signing_keys;
+pub mod get_user_auth_info;
 pub mod grant_role;
 pub mod issue_tokens;
 pub mod limits;
@@ -24,6 +29,7 @@ pub mod refresh_token;
 pub mod register_user;
 pub mod request_password_reset;
 pub mod reset_password;
+pub mod routes;
 pub mod service;
 pub mod service_key;
 pub mod session;
@@ -37,11 +43,17 @@ pub mod verify_email;
 #[cfg(test)]
 mod testing;
 
-use cqrs_core::{CommandBus, CommandBusBuilder, QueryBus, QueryBusBuilder};
+use std::sync::Arc;
 
+use cqrs_core::{CommandBus, CommandBusBuilder, Projection, QueryBus, QueryBusBuilder};
+use cqrs_sql::Views;
+
+pub use ended_sessions::FollowsEndedSessions;
 pub use publish::AuthPublisher;
+pub use routes::routes;
 pub use service::{Auth, AuthOptions, StartError};
 pub use settings::AuthSettings;
+pub use user_events::FollowsUsers;
 
 /// The name of the service's log; its public events are `auth.public`.
 pub const NAME: &str = "auth";
@@ -64,6 +76,14 @@ pub fn commands(auth: &Auth) -> CommandBusBuilder {
 }
 
 /// Every query, with its handler.
-pub fn queries(auth: &Auth) -> QueryBusBuilder {
-    QueryBus::builder().answer::<validate_token::ValidateToken, _>(auth.clone())
+pub fn queries(auth: &Auth, views: &Views) -> QueryBusBuilder {
+    QueryBus::builder()
+        .answer::<validate_token::ValidateToken, _>(auth.clone())
+        .answer::<get_signing_keys::GetSigningKeys, _>(auth.clone())
+        .answer::<get_user_auth_info::GetUserAuthInfo, _>(get_user_auth_info::ReadsAuthInfo::new(views))
+}
+
+/// Every view.
+pub fn projections() -> Vec<Arc<dyn Projection>> {
+    vec![Arc::new(access_view::AccessProjection)]
 }

@@ -28,7 +28,7 @@ pub struct LoginUser {
     pub password: PasswordAttempt,
     /// What to call the device in the list of sessions.
     #[serde(default)]
-    #[schema(value_type = Option<String>, min_length = 1, max_length = 64, example = "Ann's laptop")]
+    #[schema(value_type = Option<String>, min_length = 1, max_length = 100, example = "Ann's laptop")]
     pub device: Option<DisplayName>,
 }
 

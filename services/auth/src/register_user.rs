@@ -33,7 +33,7 @@ pub struct RegisterUser {
     #[schema(value_type = String, min_length = 8, max_length = 128, example = "three green parrots")]
     pub password: Password,
     /// What others see.
-    #[schema(value_type = String, min_length = 1, max_length = 64, example = "Ann")]
+    #[schema(value_type = String, min_length = 1, max_length = 100, example = "Ann")]
     pub display_name: DisplayName,
 }
 

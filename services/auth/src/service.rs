@@ -115,6 +115,11 @@ impl Auth {
         self.keys.read().jwks(self.executor.clock().now())
     }
 
+    /// Who issues and who takes tokens: what another process's verifier needs besides the public keys.
+    pub fn token_settings(&self) -> TokenSettings {
+        self.tokens.clone()
+    }
+
     /// Announces a new signing key when the present one is old enough, and takes over what other processes announced.
     /// Run at start and every few minutes.
     pub fn tend_keys(&self) -> Result<(), KeyRingError> {

@@ -3,6 +3,7 @@
 
 mod failures;
 mod rates;
+pub mod telling;
 
 use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;

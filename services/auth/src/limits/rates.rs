@@ -170,6 +170,15 @@ impl<C: Clock + Clone> Rates<C> {
     /// Counts one try, and refuses it if there have been too many. Gives the tightest limit's standing; `None` where
     /// limits are off.
     pub fn check(&self, action: Action, origin: Origin) -> Result<Option<Standing>, TooMany> {
+        let result = self.count(action, origin);
+        match &result {
+            Ok(standing) => standing.iter().for_each(|standing| super::telling::note(*standing)),
+            Err(refused) => refused.standing.iter().for_each(|standing| super::telling::note(*standing)),
+        }
+        result
+    }
+
+    fn count(&self, action: Action, origin: Origin) -> Result<Option<Standing>, TooMany> {
         if !self.enabled {
             return Ok(None);
         }

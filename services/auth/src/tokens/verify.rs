@@ -8,6 +8,7 @@ use jsonwebtoken::{Algorithm, DecodingKey, Validation};
 use parking_lot::RwLock;
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::access::{Claims, MAX_LIFETIME, TYPE, TokenSettings};
 use super::ended::EndedSessions;
@@ -20,7 +21,7 @@ const CLOCK_SKEW: i64 = 5;
 const REMEMBERED: usize = 50_000;
 
 /// One public key, as RFC 7517 and RFC 8037 write it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Jwk {
     /// `OKP`.
     pub kty: String,
@@ -38,7 +39,7 @@ pub struct Jwk {
 }
 
 /// The public keys of an instance: what `/.well-known/jwks.json` answers.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Jwks {
     /// All that tokens may be signed with, the ones to come included.
     pub keys: Vec<Jwk>,

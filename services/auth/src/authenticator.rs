@@ -1,0 +1,102 @@
+//! Who a request comes from, by its `Authorization` header: a user's access token or an application's service key.
+
+use async_trait::async_trait;
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use cqrs_core::{Actor, Failure};
+use cqrs_http::{Authenticator, Identity, unauthenticated};
+use jiff::Timestamp;
+
+use crate::service::Auth;
+use crate::tokens::access::Role;
+use crate::tokens::service_key;
+
+#[async_trait]
+impl Authenticator for Auth {
+    async fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Identity, Failure> {
+        let token = bearer(headers).ok_or_else(|| unauthenticated("sign in first"))?;
+        if token.starts_with(service_key::PREFIX) {
+            let service = self.recognise_service_key(token).await?;
+            let service =
+                service.ok_or_else(|| unauthenticated("this service key is not, or no longer, good"))?;
+            return Ok(Identity {
+                actor: Actor::Service(service.id),
+                roles: vec![Role::Service.to_string()],
+                session: None,
+            });
+        }
+        let claims = self.verifier.verify(token, now).map_err(|refusal| {
+            tracing::debug!(%refusal, "an access token was refused");
+            unauthenticated("this access token is not, or no longer, good; refresh it or sign in")
+        })?;
+        Ok(Identity {
+            actor: Actor::User(claims.sub),
+            roles: claims.roles.iter().map(Role::to_string).collect(),
+            session: Some(claims.sid),
+        })
+    }
+}
+
+/// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let mut values = headers.get_all(AUTHORIZATION).iter();
+    let (value, None) = (values.next()?, values.next()) else { return None };
+    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+    use crate::display_name::DisplayName;
+    use crate::testing::{PASSWORD, World};
+
+    fn headers(values: &[&str]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append(AUTHORIZATION, HeaderValue::from_str(value).unwrap());
+        }
+        headers
+    }
+
+    #[tokio::test]
+    async fn an_access_token_is_its_user_and_a_service_key_its_application() {
+        let world = World::new();
+        world.register("ann@example.org").await;
+        let tokens = world.login("ann@example.org", PASSWORD).await.unwrap();
+        let ann =
+            world.auth.authenticate(&headers(&[&format!("bearer {}", tokens.access_token)]), world.now());
+        let ann = ann.await.unwrap();
+        assert_eq!((ann.actor, ann.session), (Actor::User(tokens.user_id), Some(tokens.session_id)));
+
+        let cx = world.cx(Actor::System);
+        let (id, key) =
+            world.auth.create_service_key(&cx, DisplayName::parse("shop").unwrap()).await.unwrap();
+        let shop = world.auth.authenticate(&headers(&[&format!("Bearer {key}")]), world.now()).await.unwrap();
+        assert_eq!((shop.actor, shop.roles), (Actor::Service(id), vec!["service".to_owned()]));
+    }
+
+    #[tokio::test]
+    async fn security_18_anything_else_is_nobody() {
+        let world = World::new();
+        world.register("ann@example.org").await;
+        let tokens = world.login("ann@example.org", PASSWORD).await.unwrap();
+        let good = format!("Bearer {}", tokens.access_token);
+        for values in [
+            &[][..],
+            &["Bearer"],
+            &["Bearer "],
+            &[&tokens.access_token],
+            &[&format!("Basic {}", tokens.access_token)],
+            &[&format!("Bearer  {}", tokens.access_token)],
+            &[&format!("Bearer {}", tokens.refresh_token)],
+            &[&good, &good],
+            &["Bearer psk_AAAA"],
+        ] {
+            assert!(world.auth.authenticate(&headers(values), world.now()).await.is_err(), "{values:?}");
+        }
+        assert!(world.auth.authenticate(&headers(&[&good]), world.now()).await.is_ok());
+    }
+}
