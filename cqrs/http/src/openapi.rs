@@ -11,8 +11,10 @@ use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{
     Content, Header, ObjectBuilder, OpenApi, Ref, RefOr, Required, ResponseBuilder, SchemaFormat, Type,
 };
+use utoipa::{PartialSchema as _, ToSchema as _};
 
 use crate::catalogue::PROBLEMS;
+use crate::page::Limit;
 
 /// The name of the security scheme: `security(("bearer" = []))` in a route that needs a signed-in caller.
 pub const BEARER: &str = "bearer";
@@ -151,6 +153,8 @@ fn problem_content() -> Content {
 
 fn add_components(components: &mut Components) {
     components.schemas.insert("Problem".to_owned(), problem_schema().into());
+    // utoipa refers to the types of parameters without collecting them.
+    components.schemas.insert(Limit::name().into_owned(), Limit::schema());
     components.add_security_scheme(
         BEARER,
         SecurityScheme::Http(

@@ -233,18 +233,21 @@ async fn balance(State(edge): State<Edge>, PathId(account): PathId, ask: Asking<
     edge.query_versioned(ask.cx, GetBalance(account), |(version, _)| Some(*version)).await
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ListParams {
+    /// How many at most.
     #[serde(default)]
     limit: Limit,
+    /// Where to go on.
     cursor: Option<String>,
     #[allow(dead_code, reason = "only read from requests")]
     unread: Option<bool>,
 }
 
 /// Numbers in pages.
-#[utoipa::path(get, path = "/v1/numbers", responses((status = 200, body = Page<u64>)), security(("bearer" = [])))]
+#[utoipa::path(get, path = "/v1/numbers", params(ListParams), responses((status = 200, body = Page<u64>)), security(("bearer" = [])))]
 async fn numbers(
     State(edge): State<Edge>,
     ask: Asking<ListParams>,

@@ -30,6 +30,11 @@ fn commands_and_queries_name_their_headers() {
     assert_eq!(names(&open["parameters"]), ["IdempotencyKey", "ParlorMinPosition"]);
     let balance = &api["paths"]["/v1/accounts/{id}"]["get"];
     assert_eq!(names(&balance["parameters"]), ["id", "ParlorMinPosition"]);
+    let numbers = &api["paths"]["/v1/numbers"]["get"];
+    assert_eq!(names(&numbers["parameters"]), ["limit", "cursor", "unread", "ParlorMinPosition"]);
+    let limit = serde_json::json!({ "type": "integer", "minimum": 1, "maximum": 200, "default": 50 });
+    assert_eq!(numbers["parameters"][0]["schema"]["$ref"], "#/components/schemas/Limit");
+    assert_eq!(api["components"]["schemas"]["Limit"], limit);
     let position = &deposit["responses"]["200"]["headers"]["Parlor-Position"]["$ref"];
     assert_eq!(position, "#/components/headers/ParlorPosition");
 }
