@@ -6,4 +6,5 @@
 
 pub mod chat;
 pub mod auth;
+pub mod notification;
 pub mod user;
