@@ -1,5 +1,7 @@
 //! Strict JSON: what isn't a JSON document is told apart from what is one and isn't acceptable.
 
+mod strict;
+
 use std::borrow::Cow;
 use std::collections::HashSet;
 use std::fmt::{self, Write as _};
@@ -8,9 +10,10 @@ use axum::http::StatusCode;
 use cqrs_core::FieldError;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::error::Category;
-use serde_path_to_error::{Path, Segment};
+use serde_path_to_error::{Path, Segment, Track};
 
 use crate::problem::Problem;
+use strict::Strict;
 
 /// The longest detail given back; serde quotes what it read, which may be as long as the body.
 const LONGEST_DETAIL: usize = 300;
@@ -19,24 +22,28 @@ const LONGEST_DETAIL: usize = 300;
 ///
 /// The document is looked through twice: first as JSON alone, for what serde's types would pass over (keys given twice
 /// in a map, what is wrong behind the first wrong type), then as a `T`. The first pass allocates nothing for small
-/// documents.
+/// documents without escapes.
 pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     if bytes.is_empty() {
         return serde_json::from_slice(b"{}").map_err(|_| malformed("the body is empty"));
     }
     check(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let pointer = json_pointer(error.path());
-        let inner = error.into_inner();
-        match inner.classify() {
-            Category::Data => {
-                let detail = without_place(&inner);
-                invalid(with_missing_field(pointer, &detail), detail)
-            }
-            Category::Syntax | Category::Eof | Category::Io => malformed(&inner.to_string()),
-        }
+    T::deserialize(Strict(&mut deserializer)).map_err(|error| match error.classify() {
+        Category::Data => unacceptable::<T>(bytes, &error),
+        Category::Syntax | Category::Eof | Category::Io => malformed(&error.to_string()),
     })
+}
+
+/// What is wrong, and where: read once more, remembering the way, which costs an allocation per key.
+fn unacceptable<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let mut track = Track::new();
+    let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
+    // It fails as it did before.
+    drop(T::deserialize(Strict(tracked)));
+    let detail = without_place(error);
+    invalid(with_missing_field(json_pointer(&track.path()), &detail), detail)
 }
 
 /// 400: not a JSON document.

@@ -1,6 +1,7 @@
 //! Who asks.
 
-use crate::bank::{ALICE, ask, bank};
+use crate::bank::{ALICE, bank};
+use crate::client::ask;
 
 #[tokio::test]
 async fn who_is_not_signed_in_is_told_how_before_anything_is_read() {

@@ -1,6 +1,13 @@
 //! What isn't acceptable gets its code and names its field, and nothing is stored.
 
-use crate::bank::{ask, bank};
+use std::time::Duration;
+
+use axum::body::Body;
+use bytes::Bytes;
+use cqrs_http::HttpOptions;
+
+use crate::bank::{bank, bank_with, options};
+use crate::client::ask;
 
 #[tokio::test]
 async fn a_body_that_is_not_json_is_malformed_and_one_that_is_and_does_not_fit_is_invalid() {
@@ -57,6 +64,7 @@ async fn a_body_that_is_not_json_is_malformed_and_one_that_is_and_does_not_fit_i
             r#"{"cents":5,"labels":{"a":1,"b":1,"c":1,"d":1,"e":1,"f":1,"g":1,"h":1,"i":1,"j":1,"j":2}}"#,
             "/labels/j",
         ),
+        ("an array for an object", r#"{"cents":5,"notes":[["a"]]}"#, "/notes/0"),
         ("wrong type in a map", r#"{"cents":5,"labels":{"a":"x"}}"#, "/labels/a"),
         ("100 deep", &deep(100), "/cents"),
         ("an array", r"[5,[],{}]", ""),
@@ -178,4 +186,14 @@ async fn what_can_not_be_an_id_names_nothing() {
     for id in ["x", "00000000-0000-0000-0000-00000000000g", "%ff", "1"] {
         ask("GET", &format!("/v1/accounts/{id}")).of(&bank).await.is_problem(404, "not-found");
     }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_or_breaks_off_is_said_to() {
+    let bank = bank_with(&HttpOptions { deadline: Duration::from_millis(5), ..options() });
+    let path = format!("/v1/accounts/{}/deposits", uuid::Uuid::nil());
+    let never = Body::from_stream(futures::stream::pending::<Result<Bytes, std::io::Error>>());
+    ask("POST", &path).json("").send(&bank, never).await.is_problem(408, "request-timeout");
+    let broken = Body::from_stream(futures::stream::iter([Err::<Bytes, _>(std::io::Error::other("reset"))]));
+    ask("POST", &path).json("").send(&bank, broken).await.is_problem(400, "bad-request");
 }

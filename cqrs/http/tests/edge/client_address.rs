@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
 
-use crate::bank::{Bank, ask, bank_with, options};
+use crate::bank::{Bank, bank_with, options};
+use crate::client::ask;
 
 async fn client(bank: &Bank, peer: &str, forwarded: &[&str]) -> String {
     let peer: SocketAddr = peer.parse().unwrap();

@@ -3,7 +3,8 @@
 use cqrs_core::{Position, PositionVector};
 use uuid::Uuid;
 
-use crate::bank::{ask, bank};
+use crate::bank::bank;
+use crate::client::ask;
 
 #[tokio::test]
 async fn an_answer_carries_status_body_position_and_version() {

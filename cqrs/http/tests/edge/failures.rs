@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use crate::bank::{ask, bank};
+use crate::bank::bank;
+use crate::client::ask;
 
 #[tokio::test]
 async fn every_failure_has_its_status_and_code() {

@@ -5,6 +5,7 @@
 mod authentication;
 mod bad_input;
 mod bank;
+mod client;
 mod client_address;
 mod commands;
 mod description;

@@ -4,7 +4,8 @@ use cqrs_core::{Failure, TokenCodec};
 use cqrs_http::Cursors;
 use uuid::Uuid;
 
-use crate::bank::{ask, bank};
+use crate::bank::bank;
+use crate::client::ask;
 
 #[tokio::test]
 async fn pages_lead_through_the_whole_list_and_end() {

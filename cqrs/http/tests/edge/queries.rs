@@ -3,7 +3,8 @@
 use cqrs_core::{Position, PositionVector};
 use uuid::Uuid;
 
-use crate::bank::{Bank, Reply, ask, bank};
+use crate::bank::{Bank, bank};
+use crate::client::{Reply, ask};
 
 async fn balance(bank: &Bank, account: Uuid, tokens: &str) -> Reply {
     ask("GET", &format!("/v1/accounts/{account}")).header("parlor-min-position", tokens).of(bank).await

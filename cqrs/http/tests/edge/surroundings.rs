@@ -1,6 +1,7 @@
 //! What goes around every route.
 
-use crate::bank::{ask, bank};
+use crate::bank::bank;
+use crate::client::ask;
 
 #[tokio::test]
 async fn unknown_routes_and_methods_get_problem_documents() {
