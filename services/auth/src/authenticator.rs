@@ -66,9 +66,8 @@ mod tests {
         let world = World::new();
         world.register("ann@example.org").await;
         let tokens = world.login("ann@example.org", PASSWORD).await.unwrap();
-        let ann =
-            world.auth.authenticate(&headers(&[&format!("bearer {}", tokens.access_token)]), world.now());
-        let ann = ann.await.unwrap();
+        let shown = headers(&[&format!("bearer {}", tokens.access_token)]);
+        let ann = world.auth.authenticate(&shown, world.now()).await.unwrap();
         assert_eq!((ann.actor, ann.session), (Actor::User(tokens.user_id), Some(tokens.session_id)));
 
         let cx = world.cx(Actor::System);

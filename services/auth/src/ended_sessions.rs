@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cqrs_core::{Batch, Clock, EventHandler, EventSource, HandlerError, Position, StoreError};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Deserialize;
 use uuid::Uuid;
@@ -43,12 +43,13 @@ impl FollowsEndedSessions {
 
     /// The last position before which nothing matters any more.
     async fn start(&self) -> Result<Position, StoreError> {
-        let horizon = self.clock.now().saturating_sub(MAX_LIFETIME + SignedDuration::from_secs(60));
+        let horizon = self.clock.now().saturating_sub(MAX_LIFETIME + SignedDuration::from_mins(1));
+        let horizon = horizon.unwrap_or(Timestamp::MIN);
         let mut place = self.source.head().borrow().0;
         while place > 0 {
             let before = place.saturating_sub(STEP);
             let batch = self.source.read(Position(before), STEP as usize).await?;
-            if batch.events.first().is_some_and(|oldest| horizon.is_ok_and(|horizon| oldest.at < horizon)) {
+            if batch.events.first().is_some_and(|oldest| oldest.at < horizon) {
                 return Ok(Position(before));
             }
             place = before;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access_view::{self, Accounts, SessionRow, Sessions as _};
+use crate::access_view::{self, Accounts, SessionRow, Sessions};
 use crate::service::NotSignedIn;
 use crate::tokens::access::Role;
 
@@ -76,14 +76,16 @@ pub struct SessionInfo {
 /// Answers [`GetUserAuthInfo`].
 pub struct ReadsAuthInfo {
     accounts: Accounts,
-    sessions: SqlReadRepository<SessionRow>,
+    sessions: Sessions,
 }
 
 impl ReadsAuthInfo {
     /// From the view `access` of this store.
     pub fn new(views: &Views) -> Self {
-        let (accounts, sessions) = access_view::on(views);
-        Self { accounts, sessions }
+        Self {
+            accounts: SqlReadRepository::new(views.clone(), access_view::NAME),
+            sessions: Sessions::new(views.clone()),
+        }
     }
 }
 

@@ -9,7 +9,6 @@ use axum::{Json, middleware};
 use cqrs_core::Actor;
 use cqrs_http::{Answer, Asking, Edge, Input, NoBody, NoParams, OpenInput, PathId, RequestInfo, Routes};
 use utoipa_axum::routes;
-use uuid::Uuid;
 
 use crate::change_email::ChangeEmail;
 use crate::change_password::ChangePassword;

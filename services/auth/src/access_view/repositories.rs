@@ -1,8 +1,8 @@
 //! The view's rows and where they are read from.
 
-use async_trait::async_trait;
 use cqrs_core::{
-    BaseReadRepository, Order, QueryOptions, Record, Row, RowError, RowExt as _, StoreError, Value,
+    BaseReadRepository as _, Comparison, Order, QueryOptions, Record, Row, RowError, RowExt as _, StoreError,
+    Value,
 };
 use cqrs_sql::{SqlReadRepository, Views};
 use jiff::Timestamp;
@@ -93,24 +93,21 @@ impl Record for SessionRow {
 pub type Accounts = SqlReadRepository<AccountRow>;
 
 /// Sessions, as their owners may look at them.
-#[async_trait]
-pub trait Sessions: Send + Sync {
-    /// Those of an account whose time isn't over, newest first.
-    async fn live_of(&self, account: Uuid, now: Timestamp) -> Result<Vec<SessionRow>, StoreError>;
-}
+#[derive(Clone)]
+pub struct Sessions(SqlReadRepository<SessionRow>);
 
-#[async_trait]
-impl<R: BaseReadRepository<SessionRow>> Sessions for R {
-    async fn live_of(&self, account: Uuid, now: Timestamp) -> Result<Vec<SessionRow>, StoreError> {
+impl Sessions {
+    /// In the view `access` of this store.
+    pub fn new(views: Views) -> Self {
+        Self(SqlReadRepository::new(views, super::NAME))
+    }
+
+    /// Those of an account whose time isn't over, newest first.
+    pub async fn live_of(&self, account: Uuid, now: Timestamp) -> Result<Vec<SessionRow>, StoreError> {
         let live = QueryOptions::all()
             .filter("account", account)
-            .compare("expires_at", cqrs_core::Comparison::Above, now)
+            .compare("expires_at", Comparison::Above, now)
             .sort("started_at", Order::Descending);
-        self.find_all(&live).await
+        self.0.find_all(&live).await
     }
-}
-
-/// The view's repositories, on a store.
-pub(crate) fn on(views: &Views) -> (Accounts, SqlReadRepository<SessionRow>) {
-    (SqlReadRepository::new(views.clone(), super::NAME), SqlReadRepository::new(views.clone(), super::NAME))
 }
