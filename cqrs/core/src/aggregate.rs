@@ -60,8 +60,9 @@ type SnapshotFn = (u64, fn(&(dyn Any + Send + Sync)) -> Option<Vec<u8>>);
 impl Versioned {
     pub(crate) fn of<A: Aggregate>(version: u64, state: A) -> Self {
         let weight = state.weight();
-        let snapshot: Option<SnapshotFn> = A::SNAPSHOT_EVERY
-            .map(|every| (every, (|state: &(dyn Any + Send + Sync)| state.downcast_ref::<A>()?.to_snapshot()) as _));
+        let snapshot: Option<SnapshotFn> = A::SNAPSHOT_EVERY.map(|every| {
+            (every, (|state: &(dyn Any + Send + Sync)| state.downcast_ref::<A>()?.to_snapshot()) as _)
+        });
         Self { version, state: Arc::new(state), weight, snapshot }
     }
 
@@ -83,8 +84,7 @@ impl Versioned {
 /// What the executor needs to know of an aggregate's type to load it.
 pub(crate) trait AggregateType: Send + Sync {
     fn empty(&self) -> Versioned;
-    fn fold(&self, from: &Versioned, events: &[RecordedEvent], keys: &Keys)
-    -> Result<Versioned, CodecError>;
+    fn fold(&self, from: &Versioned, events: &[RecordedEvent], keys: &Keys) -> Result<Versioned, CodecError>;
     fn snapshot_every(&self) -> Option<u64>;
     fn restore(&self, version: u64, bytes: &[u8]) -> Option<Versioned>;
 }
@@ -100,12 +100,7 @@ impl<A: Aggregate> AggregateType for TypeOf<A> {
         Versioned::of(0, A::default())
     }
 
-    fn fold(
-        &self,
-        from: &Versioned,
-        events: &[RecordedEvent],
-        keys: &Keys,
-    ) -> Result<Versioned, CodecError> {
+    fn fold(&self, from: &Versioned, events: &[RecordedEvent], keys: &Keys) -> Result<Versioned, CodecError> {
         if events.is_empty() {
             return Ok(from.clone());
         }

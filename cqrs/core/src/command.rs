@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use crate::context::Context;
 use crate::decision::Decide;
 use crate::executor::{Executor, Reply};
-use crate::failure::{Failure, FieldError, Refused, RefusalKind};
+use crate::failure::{Failure, FieldError, RefusalKind, Refused};
 
 /// An intention to change something. It takes effect exactly once, or not at all.
 pub trait Command: Send + Sync + 'static {
@@ -81,8 +81,11 @@ pub trait Middleware: Send + Sync + 'static {
 }
 
 trait AnyHandler: Send + Sync {
-    fn handle_any<'a>(&'a self, cx: &'a Context, command: AnyCommand)
-    -> BoxFuture<'a, Result<Reply, Failure>>;
+    fn handle_any<'a>(
+        &'a self,
+        cx: &'a Context,
+        command: AnyCommand,
+    ) -> BoxFuture<'a, Result<Reply, Failure>>;
 }
 
 struct Typed<C, H>(H, PhantomData<fn() -> C>);
@@ -179,7 +182,8 @@ impl CommandBusBuilder {
     /// Commands of type `C` go to `handler`.
     #[must_use]
     pub fn handle<C: Command, H: CommandHandler<C>>(mut self, handler: H) -> Self {
-        let named_alike = self.handlers.iter().any(|(id, (name, _))| *name == C::NAME && *id != TypeId::of::<C>());
+        let named_alike =
+            self.handlers.iter().any(|(id, (name, _))| *name == C::NAME && *id != TypeId::of::<C>());
         if named_alike {
             self.wrong.get_or_insert(RegistrationError::SameName(C::NAME));
         }

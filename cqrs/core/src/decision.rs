@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde::Serialize;
 use smallvec::SmallVec;
 use uuid::Uuid;
@@ -95,6 +96,8 @@ pub struct PlainClaim {
     pub value: String,
     /// Who holds it.
     pub owner: Uuid,
+    /// When it lapses by itself, if it does.
+    pub until: Option<Timestamp>,
     /// Taken or given back.
     pub change: ClaimChange,
 }
@@ -124,8 +127,10 @@ impl<A: Aggregate> PendingEvent for Pending<A> {
     fn apply(&self, state: &mut Option<Versioned>) {
         let before = state.take();
         let version = before.as_ref().map_or(0, |before| before.version);
-        let mut after =
-            before.and_then(|before| before.state.downcast::<A>().ok()).map(Arc::unwrap_or_clone).unwrap_or_default();
+        let mut after = before
+            .and_then(|before| before.state.downcast::<A>().ok())
+            .map(Arc::unwrap_or_clone)
+            .unwrap_or_default();
         after.apply(&self.0);
         *state = Some(Versioned::of(version + 1, after));
     }
@@ -202,6 +207,19 @@ impl<T: 'static> Decision<T> {
         self
     }
 
+    /// Records `event` as the first of the `A` with this id, which therefore needn't be among the decision's
+    /// [`Reads`]: for what is new under an id that nobody else can know. If it is the first thing recorded, it is the
+    /// target whose version the answer carries.
+    #[must_use]
+    pub fn record_new<A: Aggregate>(mut self, id: Uuid, event: A::Event) -> Self {
+        self.appends.push(PendingAppend {
+            stream: A::stream(id),
+            expected: Some(0),
+            event: Box::new(Pending::<A>(event)),
+        });
+        self
+    }
+
     /// Records the event of a state-stored aggregate beside its row, in the stream `category/id` that has as many
     /// events as the row has had versions: `expected` is the version of the row before.
     #[must_use]
@@ -225,14 +243,30 @@ impl<T: 'static> Decision<T> {
     /// [`CommitError::ClaimTaken`](crate::CommitError::ClaimTaken) if another holds it.
     #[must_use]
     pub fn claim(mut self, set: &'static str, value: impl Into<String>, owner: Uuid) -> Self {
-        self.claims.push(PlainClaim { set, value: value.into(), owner, change: ClaimChange::Take });
+        let value = value.into();
+        self.claims.push(PlainClaim { set, value, owner, until: None, change: ClaimChange::Take });
+        self
+    }
+
+    /// Takes `value` in `set` for `owner` until a time at which it lapses by itself.
+    #[must_use]
+    pub fn claim_until(
+        mut self,
+        set: &'static str,
+        value: impl Into<String>,
+        owner: Uuid,
+        until: Timestamp,
+    ) -> Self {
+        let (value, until) = (value.into(), Some(until));
+        self.claims.push(PlainClaim { set, value, owner, until, change: ClaimChange::Take });
         self
     }
 
     /// Gives `value` in `set` back, if `owner` holds it.
     #[must_use]
     pub fn release(mut self, set: &'static str, value: impl Into<String>, owner: Uuid) -> Self {
-        self.claims.push(PlainClaim { set, value: value.into(), owner, change: ClaimChange::Release });
+        let value = value.into();
+        self.claims.push(PlainClaim { set, value, owner, until: None, change: ClaimChange::Release });
         self
     }
 

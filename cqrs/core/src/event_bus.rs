@@ -13,8 +13,8 @@ use tokio::task::JoinSet;
 
 use crate::event::Position;
 use crate::failure::{Failure, StoreError};
-use crate::projection::{Incoming, PlaceStore, Reactor};
 use crate::privacy::{CodecError, Keyring};
+use crate::projection::{Incoming, PlaceStore, Reactor};
 use crate::source::{Batch, EventSource};
 
 /// Why a handler didn't get past an event.
@@ -27,12 +27,25 @@ pub struct HandlerError {
     pub detail: String,
     /// Whether trying again may help without anybody's doing.
     pub passing: bool,
+    /// Whether nothing is wrong but the place: somebody else moved it, and reading goes on from there.
+    pub moved: bool,
 }
 
 impl HandlerError {
     /// From a store's error, before the event at `at`.
     pub fn store(at: Position, error: &StoreError) -> Self {
-        Self { at, detail: error.to_string(), passing: matches!(error, StoreError::Unavailable(_) | StoreError::Full) }
+        let passing = matches!(error, StoreError::Unavailable(_) | StoreError::Full);
+        Self { at, detail: error.to_string(), passing, moved: false }
+    }
+
+    /// From anything else, before the event at `at`.
+    pub fn new(at: Position, detail: impl std::fmt::Display, passing: bool) -> Self {
+        Self { at, detail: detail.to_string(), passing, moved: false }
+    }
+
+    /// Somebody else moved the place.
+    pub fn moved(at: Position) -> Self {
+        Self { at, detail: "somebody else moved the place".to_owned(), passing: true, moved: true }
     }
 }
 
@@ -130,9 +143,11 @@ impl EventBusBuilder {
                 return Err(EventBusError::SameName(handler.name()));
             }
             for &name in handler.sources() {
-                let source = self.sources.iter().find(|source| source.name() == name).ok_or(
-                    EventBusError::NoSource { handler: handler.name(), source_name: name },
-                )?;
+                let source = self
+                    .sources
+                    .iter()
+                    .find(|source| source.name() == name)
+                    .ok_or(EventBusError::NoSource { handler: handler.name(), source_name: name })?;
                 followers.push(Follower {
                     handler: handler.clone(),
                     source: source.clone(),
@@ -203,12 +218,13 @@ impl Follower {
                             self.error.lock().take();
                             continue;
                         }
+                        Ok(Err(error)) if error.moved => continue,
                         Ok(Err(error)) => error,
-                        Err(panic) => HandlerError {
-                            at: Position(self.position.borrow().0 + 1),
-                            detail: format!("panicked: {}", panic_message(&*panic)),
-                            passing: false,
-                        },
+                        Err(panic) => HandlerError::new(
+                            Position(self.position.borrow().0 + 1),
+                            format!("panicked: {}", panic_message(&*panic)),
+                            false,
+                        ),
                     };
                     self.report(&error);
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -237,7 +253,8 @@ impl Follower {
     /// Waits for news and takes them in.
     async fn advance(&self) -> Result<(), HandlerError> {
         let source = self.source.name();
-        let place = self.handler.place(source).await.map_err(|error| HandlerError::store(Position(0), &error))?;
+        let place =
+            self.handler.place(source).await.map_err(|error| HandlerError::store(Position(0), &error))?;
         self.position.send_replace(place);
         let mut place = place;
         let mut head = self.source.head();
@@ -312,11 +329,11 @@ impl<R: Reactor> EventHandler for Reacting<R> {
                                 | Failure::Contended
                                 | Failure::InFlight
                         );
-                        break Err(HandlerError { at: event.position, detail: failure.to_string(), passing });
+                        break Err(HandlerError::new(event.position, failure, passing));
                     }
                     Err(panic) => {
                         let detail = format!("panicked: {}", panic_message(&*panic));
-                        break Err(HandlerError { at: event.position, detail, passing: false });
+                        break Err(HandlerError::new(event.position, detail, false));
                     }
                 }
             };
@@ -341,5 +358,5 @@ impl<R: Reactor> Reacting<R> {
 /// A codec's error as a handler's.
 pub fn codec_error(at: Position, error: &CodecError) -> HandlerError {
     let passing = matches!(error, CodecError::Store(StoreError::Unavailable(_)));
-    HandlerError { at, detail: error.to_string(), passing }
+    HandlerError::new(at, error, passing)
 }

@@ -244,10 +244,9 @@ impl Executor {
     }
 
     fn replay(&self, key: [u8; 32], sealed: &[u8]) -> Result<Reply, Failure> {
-        let plain = self
-            .instance
-            .open(&key, sealed)
-            .ok_or_else(|| Failure::internal("a stored answer can't be opened: was the instance key changed?"))?;
+        let plain = self.instance.open(&key, sealed).ok_or_else(|| {
+            Failure::internal("a stored answer can't be opened: was the instance key changed?")
+        })?;
         let reply: Reply = serde_json::from_slice(&plain).map_err(Failure::internal)?;
         Ok(Reply { replayed: true, ..reply })
     }
@@ -332,10 +331,12 @@ impl Executor {
             let slot = match after.iter().position(|(named, _)| *named == stream) {
                 Some(slot) => slot,
                 None => {
-                    let loaded = state.iter().find(|(named, _)| *named == stream).map(|(_, state)| state.clone());
-                    let expected = expected.or(loaded.as_ref().map(|loaded| loaded.version)).ok_or_else(|| {
-                        Failure::internal(format!("{stream} is appended to without having been read"))
-                    })?;
+                    let loaded =
+                        state.iter().find(|(named, _)| *named == stream).map(|(_, state)| state.clone());
+                    let expected =
+                        expected.or(loaded.as_ref().map(|loaded| loaded.version)).ok_or_else(|| {
+                            Failure::internal(format!("{stream} is appended to without having been read"))
+                        })?;
                     commit.appends.push(Append { stream, expected, events: Vec::new() });
                     after.push((stream, loaded));
                     after.len() - 1
@@ -355,14 +356,19 @@ impl Executor {
                 set: claim.set,
                 value: self.claim_hash(claim.set, &claim.value),
                 owner: claim.owner,
+                until: claim.until,
                 change: claim.change,
             })
             .collect();
         commit.rows = rows;
-        let version = state.first().map(|(target, loaded)| {
-            let slot = after.iter().position(|(named, _)| named == target);
-            slot.and_then(|slot| after[slot].1.as_ref()).map_or(loaded.version, |after| after.version)
-        });
+        let unread = |stream: StreamId| !state.iter().any(|(named, _)| *named == stream);
+        let version = match commit.appends.first() {
+            Some(new) if new.expected == 0 && unread(new.stream) => Some(new.events.len() as u64),
+            _ => state.first().map(|(target, loaded)| {
+                let slot = after.iter().position(|(named, _)| named == target);
+                slot.and_then(|slot| after[slot].1.as_ref()).map_or(loaded.version, |after| after.version)
+            }),
+        };
 
         let compose = Arc::new(move |committed: &Committed| Reply {
             outcome,

@@ -41,10 +41,7 @@ pub trait Refusal: std::error::Error + Send + Sync + 'static {
     /// Whether a repeat of the same idempotent command that meets this refusal gets the first answer again.
     /// Not so where the caller has lost access since: by default, wherever the refusal hides or forbids.
     fn permits_replay(&self) -> bool {
-        !matches!(
-            self.kind(),
-            RefusalKind::NotFound | RefusalKind::Forbidden | RefusalKind::Unauthenticated
-        )
+        !matches!(self.kind(), RefusalKind::NotFound | RefusalKind::Forbidden | RefusalKind::Unauthenticated)
     }
 }
 

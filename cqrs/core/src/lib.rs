@@ -139,19 +139,21 @@ pub use command::{
 pub use context::{Actor, Clock, Context, IdempotencyKey, SystemClock, derived_id};
 pub use decision::{Decide, Decision, Outcome, PlainClaim, Reads, State};
 pub use event::{Event, NewEvent, Position, Recorded, RecordedEvent, StreamId};
-pub use event_bus::{EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, codec_error};
+pub use event_bus::{
+    EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, codec_error,
+};
 pub use executor::{Executor, ExecutorOptions, Reply};
 pub use failure::{Failure, FieldError, Refusal, RefusalKind, Refused, StoreError};
 pub use log::{
-    Append, Claim, ClaimChange, Commit, CommitError, Committed, Guard, LedgerEntry, LedgerRecord, Log, Render,
-    RowWrite,
+    Append, Claim, ClaimChange, Commit, CommitError, Committed, Guard, LedgerEntry, LedgerRecord, Log,
+    Render, RowWrite,
 };
 pub use memory::MemoryLog;
 pub use middleware::{Deadline, Idempotency, Tracing};
 pub use position::{PositionVector, TokenCodec};
 pub use privacy::{
-    CodecError, InstanceKey, KeyStore, Keyring, Keys, Personal, PersonKey, Plain, decode, decode_parts, encode,
-    undeclared_text,
+    CodecError, InstanceKey, KeyStore, Keyring, Keys, PersonKey, Personal, Plain, decode, decode_parts,
+    encode, undeclared_text,
 };
 pub use projection::{Incoming, PlaceStore, Projection, Reactor, Schema, Sql, Statement, Writes};
 pub use query::{Query, QueryBus, QueryBusBuilder, QueryHandler};

@@ -41,6 +41,8 @@ pub struct Claim {
     pub value: [u8; 32],
     /// Who holds it.
     pub owner: Uuid,
+    /// When it lapses by itself, if it does: from then on others may take it.
+    pub until: Option<Timestamp>,
     /// Taken or given back.
     pub change: ClaimChange,
 }

@@ -19,7 +19,7 @@ use crate::value::Value;
 struct Inner {
     events: Vec<Arc<RecordedEvent>>,
     versions: HashMap<(String, Uuid), u64>,
-    claims: HashMap<(&'static str, [u8; 32]), Uuid>,
+    claims: HashMap<(&'static str, [u8; 32]), (Uuid, Option<Timestamp>)>,
     ledger: HashMap<[u8; 32], LedgerRecord>,
     snapshots: HashMap<(String, Uuid), (u64, Vec<u8>)>,
     rows: HashMap<(&'static str, String), (u64, Vec<(&'static str, Value)>)>,
@@ -85,7 +85,8 @@ impl Inner {
             }
         }
         for row in &commit.rows {
-            let actual = self.rows.get(&(row.table, format!("{:?}", row.key))).map_or(0, |(version, _)| *version);
+            let actual =
+                self.rows.get(&(row.table, format!("{:?}", row.key))).map_or(0, |(version, _)| *version);
             if let Some(expected) = row.expected
                 && expected != actual
             {
@@ -95,7 +96,11 @@ impl Inner {
         }
         for claim in &commit.claims {
             let held = self.claims.get(&(claim.set, claim.value));
-            if claim.change == ClaimChange::Take && held.is_some_and(|owner| *owner != claim.owner) {
+            if claim.change == ClaimChange::Take
+                && held.is_some_and(|(owner, until)| {
+                    *owner != claim.owner && until.is_none_or(|until| until > commit.now)
+                })
+            {
                 return Err(CommitError::ClaimTaken { set: claim.set });
             }
         }
@@ -142,10 +147,14 @@ impl Log for MemoryLog {
         for claim in commit.claims {
             match claim.change {
                 ClaimChange::Take => {
-                    inner.claims.insert((claim.set, claim.value), claim.owner);
+                    inner.claims.insert((claim.set, claim.value), (claim.owner, claim.until));
                 }
                 ClaimChange::Release => {
-                    if inner.claims.get(&(claim.set, claim.value)) == Some(&claim.owner) {
+                    if inner
+                        .claims
+                        .get(&(claim.set, claim.value))
+                        .is_some_and(|(owner, _)| *owner == claim.owner)
+                    {
                         inner.claims.remove(&(claim.set, claim.value));
                     }
                 }
@@ -207,7 +216,7 @@ impl Log for MemoryLog {
     }
 
     async fn claim_owner(&self, set: &'static str, value: [u8; 32]) -> Result<Option<Uuid>, StoreError> {
-        Ok(self.inner.lock().claims.get(&(set, value)).copied())
+        Ok(self.inner.lock().claims.get(&(set, value)).map(|(owner, _)| *owner))
     }
 
     async fn snapshot(&self, stream: StreamId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {

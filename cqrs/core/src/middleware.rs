@@ -21,7 +21,8 @@ pub struct Tracing;
 impl Middleware for Tracing {
     async fn handle(&self, cx: &Context, command: AnyCommand, next: Next<'_>) -> Result<Reply, Failure> {
         let name = command.name;
-        let span = tracing::debug_span!("command", name, request_id = %cx.request_id, correlation = %cx.correlation);
+        let span =
+            tracing::debug_span!("command", name, request_id = %cx.request_id, correlation = %cx.correlation);
         let started = Instant::now();
         let result = next.run(cx, command).instrument(span).await;
         let end = match &result {
@@ -32,7 +33,8 @@ impl Middleware for Tracing {
             Err(_) => "refused",
         };
         metrics::counter!("cqrs_commands_total", "command" => name, "end" => end).increment(1);
-        metrics::histogram!("cqrs_command_seconds", "command" => name).record(started.elapsed().as_secs_f64());
+        metrics::histogram!("cqrs_command_seconds", "command" => name)
+            .record(started.elapsed().as_secs_f64());
         result
     }
 }
@@ -83,9 +85,9 @@ impl Middleware for Idempotency {
         };
         // Waits as long as the deadline around it allows.
         let turn = match cx.deadline {
-            Some(deadline) => tokio::time::timeout_at(deadline.into(), lock.lock())
-                .await
-                .map_err(|_| Failure::InFlight)?,
+            Some(deadline) => {
+                tokio::time::timeout_at(deadline.into(), lock.lock()).await.map_err(|_| Failure::InFlight)?
+            }
             None => lock.lock().await,
         };
         let result = next.run(cx, command).await;

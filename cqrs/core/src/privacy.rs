@@ -174,7 +174,8 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
         let form = SealedForm::<T>::deserialize(deserializer)?;
         let Some(sealed) = form.sealed else { return Ok(Self { of: form.of, value: form.value }) };
         let opened = SCOPE.with_borrow_mut(|scope| -> Result<Option<Vec<u8>>, D::Error> {
-            let scope = scope.as_mut().ok_or_else(|| D::Error::custom("a sealed field outside of a codec"))?;
+            let scope =
+                scope.as_mut().ok_or_else(|| D::Error::custom("a sealed field outside of a codec"))?;
             let Some(base) = scope.open else {
                 return Err(D::Error::custom("a sealed field while sealing"));
             };
@@ -314,13 +315,8 @@ fn scoped<R>(scope: Scope, run: impl FnOnce() -> R) -> (R, Vec<Uuid>) {
 
 /// Encodes an adjacently tagged value into its name and its data, personal fields sealed.
 pub fn encode<E: Serialize>(event: &E, id: Uuid, keys: &Keys) -> Result<(String, Bytes), CodecError> {
-    let scope = Scope {
-        keys: keys.clone(),
-        seal: Some(nonce_base(id)),
-        open: None,
-        index: 0,
-        missing: Vec::new(),
-    };
+    let scope =
+        Scope { keys: keys.clone(), seal: Some(nonce_base(id)), open: None, index: 0, missing: Vec::new() };
     let (json, missing) = scoped(scope, || serde_json::to_vec(event));
     if !missing.is_empty() {
         return Err(CodecError::MissingKeys(missing));
@@ -354,13 +350,8 @@ pub fn decode_parts<E: DeserializeOwned>(
     json.extend_from_slice(br#"","data":"#);
     json.extend_from_slice(data);
     json.push(b'}');
-    let scope = Scope {
-        keys: keys.clone(),
-        seal: None,
-        open: Some(nonce_base(id)),
-        index: 0,
-        missing: Vec::new(),
-    };
+    let scope =
+        Scope { keys: keys.clone(), seal: None, open: Some(nonce_base(id)), index: 0, missing: Vec::new() };
     let (value, missing) = scoped(scope, || serde_json::from_slice(&json));
     if !missing.is_empty() {
         return Err(CodecError::MissingKeys(missing));
@@ -384,8 +375,7 @@ pub fn decode<E: Event>(recorded: &RecordedEvent, keys: &Keys) -> Result<E, Code
     if recorded.schema < present {
         let old = serde_json::from_slice(&recorded.data).map_err(|error| undecodable(error.to_string()))?;
         let new = E::upcast(&recorded.name, recorded.schema, old).map_err(undecodable)?;
-        data =
-            Cow::Owned(serde_json::to_vec(&new).map_err(|error| undecodable(error.to_string()))?.into());
+        data = Cow::Owned(serde_json::to_vec(&new).map_err(|error| undecodable(error.to_string()))?.into());
     } else if recorded.schema > present {
         return Err(undecodable(format!("newer than version {present}, which is the newest known here")));
     }
@@ -424,7 +414,11 @@ impl Keyring {
     }
 
     /// Encodes any adjacently tagged value under `id`, as [`Keyring::encode`] does.
-    pub async fn encode_parts<E: Serialize + Sync>(&self, id: Uuid, value: &E) -> Result<(String, Bytes), CodecError> {
+    pub async fn encode_parts<E: Serialize + Sync>(
+        &self,
+        id: Uuid,
+        value: &E,
+    ) -> Result<(String, Bytes), CodecError> {
         loop {
             match encode(value, id, &self.keys) {
                 Err(CodecError::MissingKeys(persons)) => self.ensure(&persons).await?,

@@ -58,12 +58,18 @@ impl Writes {
 
     /// Inserts a record, or replaces the one with its key.
     pub fn save<T: Record>(&mut self, record: &T) {
-        self.0.push(Statement { sql: Sql::Any(crate::repository::upsert_sql::<T>()), params: record.to_persistence() });
+        self.0.push(Statement {
+            sql: Sql::Any(crate::repository::upsert_sql::<T>()),
+            params: record.to_persistence(),
+        });
     }
 
     /// Deletes the record with this key.
     pub fn delete<T: Record>(&mut self, key: impl Into<Value>) {
-        self.0.push(Statement { sql: Sql::Any(crate::repository::delete_sql::<T>()), params: vec![key.into()] });
+        self.0.push(Statement {
+            sql: Sql::Any(crate::repository::delete_sql::<T>()),
+            params: vec![key.into()],
+        });
     }
 }
 

@@ -34,13 +34,21 @@ type AnyAnswer = Result<Box<dyn Any + Send>, Failure>;
 type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 trait AnyHandler: Send + Sync {
-    fn handle_any<'a>(&'a self, cx: &'a Context, query: Box<dyn Any + Send + Sync>) -> BoxFuture<'a, AnyAnswer>;
+    fn handle_any<'a>(
+        &'a self,
+        cx: &'a Context,
+        query: Box<dyn Any + Send + Sync>,
+    ) -> BoxFuture<'a, AnyAnswer>;
 }
 
 struct Typed<Q, H>(H, PhantomData<fn() -> Q>);
 
 impl<Q: Query, H: QueryHandler<Q>> AnyHandler for Typed<Q, H> {
-    fn handle_any<'a>(&'a self, cx: &'a Context, query: Box<dyn Any + Send + Sync>) -> BoxFuture<'a, AnyAnswer> {
+    fn handle_any<'a>(
+        &'a self,
+        cx: &'a Context,
+        query: Box<dyn Any + Send + Sync>,
+    ) -> BoxFuture<'a, AnyAnswer> {
         Box::pin(async move {
             let query = query
                 .downcast::<Q>()
@@ -95,7 +103,8 @@ impl QueryBusBuilder {
     /// Queries of type `Q` go to `handler`.
     #[must_use]
     pub fn answer<Q: Query, H: QueryHandler<Q>>(mut self, handler: H) -> Self {
-        let named_alike = self.handlers.iter().any(|(id, (name, _))| *name == Q::NAME && *id != TypeId::of::<Q>());
+        let named_alike =
+            self.handlers.iter().any(|(id, (name, _))| *name == Q::NAME && *id != TypeId::of::<Q>());
         if named_alike {
             self.wrong.get_or_insert(RegistrationError::SameName(Q::NAME));
         }

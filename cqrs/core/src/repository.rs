@@ -338,7 +338,8 @@ impl<T: Record> BaseReadRepository<T> for InMemoryRepository<T> {
         self.select(options, |_| true)
     }
     async fn search(&self, term: &str, options: &QueryOptions) -> Result<Vec<T>, StoreError> {
-        let columns: Vec<_> = T::SEARCHED.iter().map(|name| column_index::<T>(name)).collect::<Result<_, _>>()?;
+        let columns: Vec<_> =
+            T::SEARCHED.iter().map(|name| column_index::<T>(name)).collect::<Result<_, _>>()?;
         self.select(options, |row| {
             columns.iter().any(|&column| matches!(&row[column], Value::Text(text) if text.contains(term)))
         })
@@ -358,9 +359,13 @@ pub fn upsert_sql<T: Record>() -> &'static str {
     sql_of::<T>(false, || {
         let columns = T::COLUMNS.join(", ");
         let values: Vec<_> = (1..=T::COLUMNS.len()).map(|n| format!("?{n}")).collect();
-        let updates: Vec<_> = T::COLUMNS[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
-        let action =
-            if updates.is_empty() { "NOTHING".to_owned() } else { format!("UPDATE SET {}", updates.join(", ")) };
+        let updates: Vec<_> =
+            T::COLUMNS[1..].iter().map(|column| format!("{column} = excluded.{column}")).collect();
+        let action = if updates.is_empty() {
+            "NOTHING".to_owned()
+        } else {
+            format!("UPDATE SET {}", updates.join(", "))
+        };
         format!(
             "INSERT INTO {} ({columns}) VALUES ({}) ON CONFLICT ({}) DO {action}",
             T::TABLE,

@@ -84,8 +84,11 @@ impl Clock for TestClock {
         let mut ids = self.ids.lock();
         *ids += 1;
         let millis = self.now().as_millisecond() as u64;
-        uuid::Builder::from_unix_timestamp_millis(millis, &(*ids).to_be_bytes()[6..].try_into().unwrap_or([0; 10]))
-            .into_uuid()
+        uuid::Builder::from_unix_timestamp_millis(
+            millis,
+            &(*ids).to_be_bytes()[6..].try_into().unwrap_or([0; 10]),
+        )
+        .into_uuid()
     }
 }
 

@@ -1,0 +1,279 @@
+//! Runs projections: a batch of events and the view's place in one transaction; and rebuilds views beside the live ones.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cqrs_core::{
+    Batch, EventHandler, EventSource, HandlerError, Incoming, Keyring, Position, Projection, RecordedEvent,
+    StoreError, Writes, codec_error,
+};
+use parking_lot::Mutex;
+use uuid::Uuid;
+
+use crate::views::{Step, StepError, Views, is_missing_table};
+
+/// A projection as an event handler.
+pub struct Projecting {
+    projection: Arc<dyn Projection>,
+    views: Views,
+    keyring: Keyring,
+    epochs: Vec<(&'static str, Uuid)>,
+    /// How far this handler has come: the place may fall behind that when a rebuilt view is swapped in.
+    reached: Mutex<HashMap<&'static str, Position>>,
+}
+
+impl Projecting {
+    /// A handler that keeps one of the views; `sources` are those it follows, for their epochs.
+    pub fn new(
+        projection: Arc<dyn Projection>,
+        views: Views,
+        keyring: Keyring,
+        sources: &[Arc<dyn EventSource>],
+    ) -> Self {
+        let epochs = sources.iter().map(|source| (source.name(), source.epoch())).collect();
+        Self { projection, views, keyring, epochs, reached: Mutex::default() }
+    }
+
+    fn epoch(&self, source: &str) -> Uuid {
+        self.epochs.iter().find(|(name, _)| *name == source).map_or(Uuid::nil(), |(_, epoch)| *epoch)
+    }
+}
+
+/// What a projection makes of events, together.
+async fn project(
+    projection: &dyn Projection,
+    keyring: &Keyring,
+    source: &'static str,
+    events: &[Arc<RecordedEvent>],
+) -> Result<Writes, HandlerError> {
+    let mut out = Writes::default();
+    for event in events {
+        let before = out.0.len();
+        keyring
+            .with_keys(|keys| {
+                // A projection that had to wait for keys starts this event anew.
+                out.0.truncate(before);
+                projection.project(&Incoming { source, meta: event, keys }, &mut out)
+            })
+            .await
+            .map_err(|error| codec_error(event.position, &error))?;
+    }
+    Ok(out)
+}
+
+#[async_trait]
+impl EventHandler for Projecting {
+    fn name(&self) -> &'static str {
+        self.projection.name()
+    }
+
+    fn sources(&self) -> &'static [&'static str] {
+        self.projection.sources()
+    }
+
+    async fn place(&self, source: &'static str) -> Result<Position, StoreError> {
+        let name = self.projection.name();
+        let Some((position, epoch)) = self.views.place(name, self.views.generation(name), source).await?
+        else {
+            self.reached.lock().insert(source, Position(0));
+            return Ok(Position(0));
+        };
+        let present = self.epoch(source);
+        if epoch != present {
+            return Err(StoreError::Corrupt(format!(
+                "the view {name} was filled from another epoch of {source}: rebuild it (parlor views rebuild {name})"
+            )));
+        }
+        self.reached.lock().insert(source, position);
+        Ok(position)
+    }
+
+    async fn handle(&self, source: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+        let first = batch.events.first().map_or(batch.upto, |event| event.position);
+        let reached = self.reached.lock().get(source).copied().unwrap_or_default();
+        let place = self.place(source).await.map_err(|error| HandlerError::store(first, &error))?;
+        if place < reached {
+            return Err(HandlerError::moved(first));
+        }
+        // A rebuilt view may have come further than the one it replaced.
+        let skip = batch.events.partition_point(|event| event.position <= place);
+        self.apply(source, place, &batch.events[skip..], batch.upto.max(place)).await
+    }
+}
+
+impl Projecting {
+    /// Applies events; if together they fail, the good ones before the one that does.
+    async fn apply(
+        &self,
+        source: &'static str,
+        from: Position,
+        events: &[Arc<RecordedEvent>],
+        to: Position,
+    ) -> Result<(), HandlerError> {
+        let mut todo = vec![(events, to)];
+        let mut from = from;
+        while let Some((events, to)) = todo.pop() {
+            if to == from {
+                continue;
+            }
+            match self.apply_together(source, from, events, to).await {
+                Ok(()) => from = to,
+                Err(error) if events.len() > 1 && !error.passing => {
+                    let (first, second) = events.split_at(events.len() / 2);
+                    let between = first.last().map_or(from, |last| last.position);
+                    todo.push((second, to));
+                    todo.push((first, between));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    async fn apply_together(
+        &self,
+        source: &'static str,
+        from: Position,
+        events: &[Arc<RecordedEvent>],
+        to: Position,
+    ) -> Result<(), HandlerError> {
+        let writes = project(&*self.projection, &self.keyring, source, events).await?;
+        let at = events.first().map_or(to, |event| event.position);
+        let step = Step { source, epoch: self.epoch(source), statements: writes.0, from, to };
+        let name = self.projection.name();
+        match self.views.step(name, self.views.generation(name), step).await {
+            Ok(()) => {
+                self.reached.lock().insert(source, to);
+                Ok(())
+            }
+            Err(StepError::Moved) => Err(HandlerError::moved(at)),
+            Err(StepError::Store(StoreError::Other(detail))) if is_missing_table(&detail) => {
+                // Another process swapped a rebuilt view in.
+                self.views.reload().await.map_err(|error| HandlerError::store(at, &error))?;
+                Err(HandlerError::moved(at))
+            }
+            Err(StepError::Store(error)) => Err(HandlerError::store(at, &error)),
+        }
+    }
+}
+
+/// How far a rebuild has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RebuildProgress {
+    /// Events taken in so far.
+    pub done: u64,
+    /// Events there are to take in, as known now.
+    pub total: u64,
+}
+
+/// How many events one step of a rebuild takes in.
+const STEP: usize = 2000;
+
+impl Views {
+    /// Fills the view `name` anew beside the live one, from the beginning of its sources, and then swaps them in one
+    /// transaction. Queries and commands go on meanwhile. A rebuild that was killed goes on where it was.
+    pub async fn rebuild(
+        &self,
+        name: &str,
+        sources: &[Arc<dyn EventSource>],
+        keyring: &Keyring,
+        mut report: impl FnMut(RebuildProgress) + Send,
+    ) -> Result<(), RebuildError> {
+        let projection = self
+            .projections()
+            .iter()
+            .find(|projection| projection.name() == name)
+            .cloned()
+            .ok_or_else(|| RebuildError::NoSuchView(name.to_owned()))?;
+        let name = projection.name();
+        let live = self.generation(name);
+        let next = live + 1;
+        let mut begun = false;
+        for &source in projection.sources() {
+            begun |= self.place(name, next, source).await?.is_some();
+        }
+        if !begun {
+            self.create(&*projection, next).await?;
+        }
+        let followed: Vec<_> =
+            sources.iter().filter(|source| projection.sources().contains(&source.name())).cloned().collect();
+        loop {
+            for source in &followed {
+                self.catch_up(&*projection, next, source, &followed, keyring, &mut report).await?;
+            }
+            // Once it has come as far as the live view it can stand in for it; what came since, the live handler adds.
+            let mut behind = false;
+            for source in &followed {
+                let live = self.place(name, live, source.name()).await?.map_or(0, |(place, _)| place.0);
+                let mine = self.place(name, next, source.name()).await?.map_or(0, |(place, _)| place.0);
+                behind |= mine < live;
+            }
+            if !behind {
+                self.go_live(&*projection, next).await?;
+                return Ok(());
+            }
+        }
+    }
+
+    async fn catch_up(
+        &self,
+        projection: &dyn Projection,
+        generation: u64,
+        source: &Arc<dyn EventSource>,
+        followed: &[Arc<dyn EventSource>],
+        keyring: &Keyring,
+        report: &mut (impl FnMut(RebuildProgress) + Send),
+    ) -> Result<(), RebuildError> {
+        let name = projection.name();
+        loop {
+            let place =
+                self.place(name, generation, source.name()).await?.map_or(Position(0), |(place, _)| place);
+            let head = *source.head().borrow();
+            if place >= head {
+                return Ok(());
+            }
+            let batch = source.read(place, STEP).await?;
+            if batch.upto <= place {
+                return Ok(());
+            }
+            let writes = project(projection, keyring, source.name(), &batch.events).await?;
+            let step = Step {
+                source: source.name(),
+                epoch: source.epoch(),
+                statements: writes.0,
+                from: place,
+                to: batch.upto,
+            };
+            match self.step(name, generation, step).await {
+                Ok(()) => {}
+                Err(StepError::Moved) => return Err(RebuildError::AlreadyRunning),
+                Err(StepError::Store(error)) => return Err(error.into()),
+            }
+            let mut progress = RebuildProgress { done: 0, total: 0 };
+            for source in followed {
+                let place = self.place(name, generation, source.name()).await?;
+                progress.done += place.map_or(0, |(place, _)| place.0);
+                progress.total += source.head().borrow().0;
+            }
+            report(progress);
+        }
+    }
+}
+
+/// Why a view wasn't rebuilt.
+#[derive(Debug, thiserror::Error)]
+pub enum RebuildError {
+    /// There is no view of this name.
+    #[error("there is no view called {0}")]
+    NoSuchView(String),
+    /// Somebody else is rebuilding it.
+    #[error("the view is being rebuilt already")]
+    AlreadyRunning,
+    /// An event that the projection can't take in.
+    #[error("stopped {0}")]
+    Stopped(#[from] HandlerError),
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
