@@ -1,0 +1,5 @@
+CREATE TABLE {p}people (
+  id BLOB PRIMARY KEY,
+  display_name TEXT NOT NULL,
+  active INTEGER NOT NULL
+) WITHOUT ROWID;

@@ -1,0 +1,342 @@
+//! The view `conversations`: what a member's list shows, and who is in what. Newest activity first.
+
+pub mod get_conversation;
+pub mod get_conversations;
+pub mod get_participants;
+mod sql;
+
+use cqrs_core::{
+    Aggregate as _, CodecError, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, StoreError,
+    Value, Writes, params,
+};
+use cqrs_sql::{SqlReadRepository, Views};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use uuid::Uuid;
+
+use crate::conversation::{Conversation, ConversationEvent};
+use crate::membership::{Membership, MembershipEvent};
+use crate::message::{Message, MessageEvent};
+use crate::read_mark::{ReadMark, ReadMarkEvent};
+use crate::values::{History, Kind, MessageType};
+
+/// The view's name.
+pub const VIEW: &str = "conversations";
+
+/// A conversation's row, as it is for everybody.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversationRow {
+    /// Which.
+    pub id: Uuid,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is called.
+    pub title: Option<String>,
+    /// What newcomers see.
+    pub history: History,
+    /// Who began it.
+    pub created_by: Uuid,
+    /// The version of its settings.
+    pub version: u64,
+    /// How many are in it.
+    pub participant_count: u64,
+    /// The position of what happened in it last.
+    pub activity: u64,
+    /// When that was.
+    pub updated_at: Timestamp,
+    /// When it began.
+    pub created_at: Timestamp,
+}
+
+impl Record for ConversationRow {
+    const TABLE: &'static str = "{p}conversations";
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "kind",
+        "title",
+        "history",
+        "created_by",
+        "version",
+        "participant_count",
+        "activity",
+        "updated_at",
+        "created_at",
+    ];
+
+    fn to_persistence(&self) -> Vec<Value> {
+        params![
+            self.id,
+            self.kind.as_str(),
+            self.title.clone(),
+            self.history.as_str(),
+            self.created_by,
+            self.version,
+            self.participant_count,
+            self.activity,
+            self.updated_at,
+            self.created_at,
+        ]
+    }
+
+    fn to_domain(row: &dyn Row) -> Result<Self, RowError> {
+        Ok(Self {
+            id: row.get(0)?,
+            kind: row.get(1)?,
+            title: row.get(2)?,
+            history: row.get(3)?,
+            created_by: row.get(4)?,
+            version: row.get(5)?,
+            participant_count: row.get(6)?,
+            activity: row.get(7)?,
+            updated_at: row.get(8)?,
+            created_at: row.get(9)?,
+        })
+    }
+}
+
+/// Keeps the view.
+pub struct ConversationsProjection;
+
+impl Projection for ConversationsProjection {
+    fn name(&self) -> &'static str {
+        VIEW
+    }
+
+    fn sources(&self) -> &'static [&'static str] {
+        &[crate::NAME]
+    }
+
+    fn schema(&self) -> Schema {
+        Schema {
+            version: 1,
+            sqlite: include_str!("../../migrations/sqlite/conversations.sql"),
+            postgres: include_str!("../../migrations/postgres/conversations.sql"),
+            tables: &["conversations", "participants"],
+        }
+    }
+
+    fn project(&self, event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError> {
+        let happened = |conversation: Uuid, out: &mut Writes| {
+            let sql = "UPDATE {p}conversations SET activity = ?2, updated_at = ?3 WHERE id = ?1";
+            out.run(sql, params![conversation, event.meta.position, event.meta.at]);
+        };
+        match event.category() {
+            Conversation::CATEGORY => settings(event, &event.decode()?, out),
+            Membership::CATEGORY => {
+                let membership: MembershipEvent = event.decode()?;
+                participant(event, &membership, out);
+                // Somebody new is news; somebody's leaving isn't.
+                if let MembershipEvent::Added { conversation, .. } = membership {
+                    happened(conversation, out);
+                }
+            }
+            ReadMark::CATEGORY => {
+                let ReadMarkEvent::Read { conversation, user, position, .. } = event.decode()?;
+                let sql = "UPDATE {p}participants SET read_position = ?3
+                    WHERE conversation = ?1 AND person = ?2 AND read_position < ?3";
+                out.run(sql, params![conversation, user, position]);
+            }
+            Message::CATEGORY => match event.decode()? {
+                MessageEvent::Sent { conversation, .. } => happened(conversation, out),
+                MessageEvent::Edited { .. } | MessageEvent::Deleted { .. } => {}
+            },
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+fn settings(event: &Incoming<'_>, change: &ConversationEvent, out: &mut Writes) {
+    let meta = event.meta;
+    match change {
+        ConversationEvent::Created { kind, title, history, creator } => out.save(&ConversationRow {
+            id: meta.stream,
+            kind: *kind,
+            title: title.as_ref().map(|title| title.text().to_owned()),
+            history: *history,
+            created_by: *creator,
+            version: meta.version,
+            participant_count: 0,
+            activity: meta.position.0,
+            updated_at: meta.at,
+            created_at: meta.at,
+        }),
+        ConversationEvent::Renamed { title } => {
+            let title = title.as_ref().map(|title| title.text().to_owned());
+            let sql = "UPDATE {p}conversations SET title = ?2, version = ?3, activity = ?4, updated_at = ?5
+                WHERE id = ?1";
+            out.run(sql, params![meta.stream, title, meta.version, meta.position, meta.at]);
+        }
+    }
+}
+
+fn participant(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
+    let (position, at) = (event.meta.position, event.meta.at);
+    match change {
+        MembershipEvent::Added { conversation, user, role, .. } => {
+            let sql = "INSERT INTO {p}participants
+                  (conversation, person, present, role, joined_position, joined_at, read_position)
+                VALUES (?1, ?2, TRUE, ?3, ?4, ?5, 0)
+                ON CONFLICT (conversation, person) DO UPDATE SET present = TRUE, role = excluded.role,
+                  joined_position = excluded.joined_position, joined_at = excluded.joined_at";
+            out.run(sql, params![*conversation, *user, role.as_str(), position, at]);
+            let sql = "UPDATE {p}conversations SET participant_count = participant_count + 1 WHERE id = ?1";
+            out.run(sql, params![*conversation]);
+        }
+        MembershipEvent::RoleChanged { conversation, user, role } => {
+            let sql = "UPDATE {p}participants SET role = ?3 WHERE conversation = ?1 AND person = ?2";
+            out.run(sql, params![*conversation, *user, role.as_str()]);
+        }
+        MembershipEvent::Removed { conversation, user } => {
+            let sql = "UPDATE {p}participants SET present = FALSE WHERE conversation = ?1 AND person = ?2";
+            out.run(sql, params![*conversation, *user]);
+            let sql = "UPDATE {p}conversations SET participant_count = participant_count - 1 WHERE id = ?1";
+            out.run(sql, params![*conversation]);
+        }
+    }
+}
+
+/// A conversation as one of its members sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ConversationAnswer {
+    /// Which.
+    pub id: Uuid,
+    /// Its kind.
+    pub kind: Kind,
+    /// What it is called; direct ones have no title.
+    pub title: Option<String>,
+    /// What newcomers see of what was said before.
+    pub history: History,
+    /// Who began it.
+    pub created_by: Uuid,
+    /// The first 20 who are in it, by when they joined.
+    pub participants: Vec<Uuid>,
+    /// How many are in it.
+    pub participant_count: u64,
+    /// The newest message that the caller can see and that isn't deleted.
+    pub last_message: Option<LastMessage>,
+    /// How many messages of others the caller hasn't read.
+    pub unread_count: u64,
+    /// When something happened in it last.
+    #[serde(with = "cqrs_http::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub updated_at: Timestamp,
+    /// When it began.
+    #[serde(with = "cqrs_http::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+impl ConversationAnswer {
+    /// How many participants it names.
+    pub const MOST_NAMED: usize = 20;
+}
+
+/// A conversation's newest message.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct LastMessage {
+    /// The message.
+    pub id: Uuid,
+    /// What it says, as far as the caller has seen it edited.
+    pub content: String,
+    /// Who said it.
+    pub sender_id: Uuid,
+    /// What the content is.
+    pub r#type: MessageType,
+    /// Orders messages: a decimal number as a string.
+    pub position: String,
+    /// When it was sent.
+    #[serde(with = "cqrs_http::time")]
+    #[schema(value_type = String, format = DateTime)]
+    pub created_at: Timestamp,
+}
+
+/// A conversation with what only its list and its `ETag` need.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SeenConversation {
+    /// What the member sees.
+    pub answer: ConversationAnswer,
+    /// The version of its settings.
+    pub version: u64,
+    /// The position of what happened in it last: its place in the list.
+    pub activity: u64,
+}
+
+impl SeenConversation {
+    fn from_row(row: &dyn Row) -> Result<Self, RowError> {
+        let ConversationRow {
+            id,
+            kind,
+            title,
+            history,
+            created_by,
+            version,
+            participant_count,
+            activity,
+            ..
+        } = ConversationRow::to_domain(row)?;
+        let last_message = match row.uuid(10)? {
+            Some(id) => Some(LastMessage {
+                id,
+                content: row.get(11)?,
+                sender_id: row.get(12)?,
+                r#type: row.get(13)?,
+                position: row.get::<u64>(14)?.to_string(),
+                created_at: row.get(15)?,
+            }),
+            None => None,
+        };
+        let participants = row.get::<Option<String>>(17)?.unwrap_or_default();
+        let parsed = participants.split(',').filter(|id| !id.is_empty()).map(Uuid::parse_str);
+        let wrong = |error: uuid::Error| RowError { column: 17, detail: error.to_string() };
+        let answer = ConversationAnswer {
+            id,
+            kind,
+            title,
+            history,
+            created_by,
+            participants: parsed.collect::<Result<_, _>>().map_err(wrong)?,
+            participant_count,
+            last_message,
+            unread_count: row.get(16)?,
+            updated_at: row.get(8)?,
+            created_at: row.get(9)?,
+        };
+        Ok(Self { answer, version, activity })
+    }
+}
+
+/// Conversations as their members see them.
+#[derive(Clone)]
+pub struct Conversations(SqlReadRepository<ConversationRow>);
+
+impl Conversations {
+    /// Reads the view.
+    pub fn new(views: Views) -> Self {
+        Self(SqlReadRepository::new(views, VIEW))
+    }
+
+    /// The conversation, if `viewer` is in it.
+    pub async fn seen_by(
+        &self,
+        viewer: Uuid,
+        conversation: Uuid,
+    ) -> Result<Option<SeenConversation>, StoreError> {
+        let found = self.0.rows(sql::ONE, params![viewer, conversation], SeenConversation::from_row).await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// The conversations that `viewer` is in, newest activity first, from before the activity at `before`.
+    pub async fn list_of(
+        &self,
+        viewer: Uuid,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<SeenConversation>, StoreError> {
+        let before = before.map_or(i64::MAX, |before| before as i64);
+        self.0.rows(sql::LIST, params![viewer, before, limit], SeenConversation::from_row).await
+    }
+}

@@ -1,0 +1,128 @@
+//! The SQL of what a viewer sees. In all of it ?1 is the viewer.
+
+use cqrs_core::Sql;
+
+/// Whether the viewer was in when something happened at `$position` in the conversation of the message `m`.
+macro_rules! was_in_at {
+    ($position:literal) => {
+        concat!(
+            "EXISTS (SELECT 1 FROM {timeline}stays w WHERE w.conversation = m.conversation AND w.person = ?1
+               AND w.since < ",
+            $position,
+            " AND ",
+            $position,
+            " < w.until)"
+        )
+    };
+}
+
+/// Of the message `m`: `$now`, if the viewer was in at its last edit, or else `$before` of the newest wording that they
+/// were in for.
+macro_rules! as_seen {
+    ($now:literal, $before:literal) => {
+        concat!(
+            "CASE WHEN m.edited_position = 0 OR ",
+            $crate::timeline::sql::was_in_at!("m.edited_position"),
+            " THEN ",
+            $now,
+            " ELSE (SELECT ",
+            $before,
+            " FROM {timeline}wordings v WHERE v.message = m.id AND ",
+            $crate::timeline::sql::was_in_at!("v.position"),
+            " ORDER BY v.position DESC LIMIT 1) END"
+        )
+    };
+}
+
+/// What the message `m` says, as the viewer may see it.
+macro_rules! seen_content {
+    () => {
+        $crate::timeline::sql::as_seen!("m.content", "v.content")
+    };
+}
+
+/// How many messages the owner of the tally `t` hasn't read, in the room `r` of the same conversation: all since the
+/// base, less their own, less the deleted ones. Only the last are counted one by one.
+macro_rules! unread {
+    () => {
+        "(r.messages - t.base_messages) - (t.sent - t.base_sent) -
+          (SELECT COUNT(*) FROM {timeline}messages d WHERE d.conversation = t.conversation
+            AND d.deleted_at IS NOT NULL AND d.position > t.base_position AND d.sender <> t.person)"
+    };
+}
+
+pub(crate) use {as_seen, seen_content, unread, was_in_at};
+
+/// The viewer's unread messages in all conversations that they are in.
+pub(super) const UNREAD: &str = concat!(
+    "SELECT t.conversation, ",
+    unread!(),
+    " FROM {p}tallies t JOIN {p}rooms r ON r.conversation = t.conversation WHERE t.person = ?1 AND t.present"
+);
+
+/// The viewer's unread messages in the conversation ?2; no row unless they are in it.
+pub(super) const UNREAD_IN: &str = concat!(
+    "SELECT t.conversation, ",
+    unread!(),
+    " FROM {p}tallies t JOIN {p}rooms r ON r.conversation = t.conversation
+      WHERE t.person = ?1 AND t.conversation = ?2 AND t.present"
+);
+
+/// The position of the message ?3 in the conversation ?2, if the viewer is in and can see it.
+pub(super) const POSITION_OF: &str = concat!(
+    "SELECT m.position FROM {p}messages m WHERE m.id = ?3 AND m.conversation = ?2
+       AND EXISTS (SELECT 1 FROM {p}tallies t WHERE t.conversation = ?2 AND t.person = ?1 AND t.present) AND ",
+    was_in_at!("m.position")
+);
+
+/// Messages of the conversation ?2 on one side of the position ?3: at most ?4, leaving out ?5; ?6 is the sum of both.
+/// Each stay is read along the messages' own order, and never further than the page needs, so that what happened in an
+/// absence costs nothing. Nothing at all unless the viewer is in now.
+macro_rules! page {
+    ($messages:ident, $side:literal, $order:literal) => {
+        concat!(
+            "SELECT m.id, m.position, m.sender, m.type, ",
+            seen_content!(),
+            ", m.reply_to, m.sent_at, ",
+            as_seen!("m.edited_at", "v.edited_at"),
+            ", m.deleted_at FROM {p}stays s ",
+            page!(@messages $messages, $side, $order),
+            " WHERE s.conversation = ?2 AND s.person = ?1
+               AND EXISTS (SELECT 1 FROM {p}tallies t
+                 WHERE t.conversation = ?2 AND t.person = ?1 AND t.present)
+             ORDER BY m.position ",
+            $order,
+            " LIMIT ?4 OFFSET ?5"
+        )
+    };
+    (@messages within, $side:literal, $order:literal) => {
+        concat!(
+            "JOIN {p}messages m ON m.conversation = s.conversation AND m.position IN (",
+            page!(@of_stay "x.position", $side, $order),
+            ")"
+        )
+    };
+    (@messages lateral, $side:literal, $order:literal) => {
+        concat!("CROSS JOIN LATERAL (", page!(@of_stay "x.*", $side, $order), ") m")
+    };
+    (@of_stay $columns:literal, $side:literal, $order:literal) => {
+        concat!(
+            "SELECT ",
+            $columns,
+            " FROM {p}messages x WHERE x.conversation = s.conversation AND x.position > s.since
+               AND x.position < s.until AND x.position ",
+            $side,
+            " ?3 ORDER BY x.position ",
+            $order,
+            " LIMIT ?6"
+        )
+    };
+}
+
+/// Those before ?3, newest first.
+pub(super) const BEFORE: Sql =
+    Sql::Each { sqlite: page!(within, "<", "DESC"), postgres: page!(lateral, "<", "DESC") };
+
+/// Those after ?3, oldest first.
+pub(super) const AFTER: Sql =
+    Sql::Each { sqlite: page!(within, ">", "ASC"), postgres: page!(lateral, ">", "ASC") };
