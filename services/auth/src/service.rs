@@ -41,8 +41,7 @@ pub struct Parts {
     pub settings: AuthSettings,
     /// Checks access tokens; every service of this process uses it.
     pub verifier: Arc<Verifier>,
-    /// Recognises service keys.
-    pub service_keys: Arc<ServiceKeys>,
+    pub(crate) service_keys: ServiceKeys,
     pub(crate) hasher: Hasher,
     pub(crate) rates: Rates,
     pub(crate) failures: FailureGuard,
@@ -97,7 +96,7 @@ impl Auth {
             failures: FailureGuard::new(settings.limits.enabled),
             refresh_tokens: RefreshTokens::new(secret),
             one_time: OneTimeTokens::new(secret),
-            service_keys: Arc::new(ServiceKeys::new(secret)),
+            service_keys: ServiceKeys::new(secret),
             links: Links::new(public_url),
             background: TaskTracker::new(),
             verifier: Arc::new(verifier),
@@ -200,11 +199,13 @@ impl Parts {
 
     /// Refuses the tokens of the sessions that a command says it ended, here and at once; other processes hear of it by
     /// the event. The caller gets no body.
-    pub(crate) fn ended(&self, cx: &Context, reply: Reply) -> Result<Reply, Failure> {
+    pub(crate) fn ended(&self, cx: &Context, mut reply: Reply) -> Result<Reply, Failure> {
         for session in reply.parse::<Vec<Uuid>>()? {
             self.verifier.ended_sessions().end(session, cx.now, cx.now);
         }
-        Ok(Reply { body: Vec::new(), version: None, ..reply })
+        reply.body.clear();
+        reply.version = None;
+        Ok(reply)
     }
 }
 

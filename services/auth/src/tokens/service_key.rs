@@ -1,10 +1,8 @@
 //! Service keys: how another application proves itself (role `service`), as `Authorization: Bearer psk_…`.
 
-use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -46,16 +44,15 @@ pub struct ServiceIdentity {
     pub name: Arc<str>,
 }
 
-/// The keys that are in force, for checking them. Every process keeps one, fed from the log of the auth service.
+/// Makes and recognises service keys. Which are in force stands in the log ([`crate::service_key`]).
 pub struct ServiceKeys {
     key: [u8; 32],
-    known: RwLock<HashMap<Uuid, (ServiceKeyHash, Arc<str>)>>,
 }
 
 impl ServiceKeys {
-    /// None yet.
+    /// With a key of the instance's own.
     pub fn new(secret: &InstanceSecret) -> Self {
-        Self { key: secret.derive("parlor auth service key v1"), known: RwLock::default() }
+        Self { key: secret.derive("parlor auth service key v1") }
     }
 
     /// A new key's text, to be shown once, and what to store; of 32 fresh random bytes.
@@ -66,23 +63,6 @@ impl ServiceKeys {
         let text = encode(PREFIX, &bytes);
         let hash = self.hash(&text);
         (text, hash)
-    }
-
-    /// Puts a key in force.
-    pub fn admit(&self, id: Uuid, name: &str, hash: ServiceKeyHash) {
-        self.known.write().insert(id, (hash, name.into()));
-    }
-
-    /// Takes it out of force.
-    pub fn revoke(&self, id: Uuid) {
-        self.known.write().remove(&id);
-    }
-
-    /// Whose key it is, if it is one that is in force.
-    pub fn recognise(&self, text: &str) -> Option<ServiceIdentity> {
-        let id = self.id_of(text)?;
-        let (hash, name) = self.known.read().get(&id).cloned()?;
-        self.matches(text, hash).then_some(ServiceIdentity { id, name })
     }
 
     /// Whose key it claims to be.
@@ -103,7 +83,7 @@ impl ServiceKeys {
 
 impl fmt::Debug for ServiceKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ServiceKeys").field("known", &self.known.read().len()).finish_non_exhaustive()
+        f.write_str("ServiceKeys(…)")
     }
 }
 
@@ -118,31 +98,30 @@ mod tests {
     }
 
     #[test]
-    fn a_key_is_its_applications_from_admission_to_revocation() {
-        let keys = keys();
-        let (text, hash) = keys.issue(ID, [7; 32]);
+    fn a_key_names_itself_and_matches_its_hash() {
+        let (text, hash) = keys().issue(ID, [7; 32]);
         assert!(text.starts_with("psk_"));
-        assert_eq!(keys.recognise(&text), None);
-        keys.admit(ID, "shop", hash);
-        assert_eq!(keys.recognise(&text), Some(ServiceIdentity { id: ID, name: "shop".into() }));
-        keys.revoke(ID);
-        assert_eq!(keys.recognise(&text), None);
+        assert_eq!(keys().id_of(&text), Some(ID));
+        assert!(keys().matches(&text, hash));
+        let stored = ServiceKeyHash::from(String::from(hash));
+        assert!(keys().matches(&text, stored));
     }
 
     #[test]
     fn security_12_any_other_text_is_refused() {
         let keys = keys();
         let (text, hash) = keys.issue(ID, [7; 32]);
-        keys.admit(ID, "shop", hash);
+        let passes = |text: &str| keys.id_of(text) == Some(ID) && keys.matches(text, hash);
         for index in 0..text.len() {
             let mut changed = text.clone().into_bytes();
             changed[index] = if changed[index] == b'A' { b'B' } else { b'A' };
-            assert_eq!(keys.recognise(&String::from_utf8(changed).unwrap()), None, "byte {index}");
+            assert!(!passes(&String::from_utf8(changed).unwrap()), "byte {index}");
         }
         for other in ["", "psk_", &text[..text.len() - 1], &format!("{text}="), &format!("{text} ")] {
-            assert_eq!(keys.recognise(other), None, "{other}");
+            assert!(!passes(other), "{other}");
         }
         let (same_id, _) = keys.issue(ID, [8; 32]);
-        assert_eq!(keys.recognise(&same_id), None);
+        assert!(!passes(&same_id));
+        assert!(!keys.matches(&text, ServiceKeyHash::from("not a hash".to_owned())));
     }
 }

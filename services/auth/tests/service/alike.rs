@@ -1,14 +1,12 @@
 //! Security 6: the time of an answer doesn't tell whether there is an account. Takes minutes, so it is run by name:
-//! `cargo test --release -p parlor-auth --test alike -- --ignored --nocapture`.
-
-mod support;
+//! `cargo test --release -p parlor-auth --test service -- --ignored --nocapture`.
 
 use std::time::{Duration, Instant};
 
+use crate::support::Parlor;
 use parlor_auth::AuthSettings;
 use parlor_auth::limits::RateSettings;
 use serde_json::json;
-use support::Parlor;
 
 const TRIES: usize = 2_000;
 

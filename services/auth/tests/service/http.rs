@@ -1,17 +1,26 @@
 //! The service as its clients see it: routes, codes, headers and shapes.
 
-mod support;
-
+use crate::support::{PASSWORD, Parlor, token_in};
 use axum::http::StatusCode;
 use parlor_auth::AuthSettings;
 use parlor_auth::limits::{Rate, RateSettings};
 use parlor_auth::user_events::{FollowUser, UserChange};
 use serde_json::json;
-use support::{PASSWORD, Parlor, token_in};
 
 #[tokio::test]
 async fn somebody_registers_signs_in_looks_at_their_account_and_signs_out() {
-    let parlor = Parlor::start(AuthSettings::default()).await;
+    from_registration_to_sign_out(Parlor::start(AuthSettings::default()).await).await;
+}
+
+#[tokio::test]
+async fn on_postgresql_too() {
+    match Parlor::start_on_postgres(AuthSettings::default()).await {
+        Some(parlor) => from_registration_to_sign_out(parlor).await,
+        None => eprintln!("skipped: PARLOR_TEST_POSTGRES_URL names no server (cargo xtask test starts one)"),
+    }
+}
+
+async fn from_registration_to_sign_out(parlor: Parlor) {
     let user = parlor.register("ann@example.org").await;
     let tokens = parlor.login("Ann@example.org", PASSWORD).await;
     assert_eq!(tokens.status, StatusCode::OK);

@@ -1,15 +1,13 @@
 //! Security 35: canary secrets appear in no log line, and nothing secret or personal in the stores where it mustn't be.
 
-mod support;
-
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
+use crate::support::{PASSWORD, Parlor, token_in};
 use axum::http::StatusCode;
 use parlor_auth::AuthSettings;
 use serde_json::json;
-use support::{PASSWORD, Parlor, token_in};
 use tracing_subscriber::fmt::MakeWriter;
 
 #[derive(Clone, Default)]
@@ -52,7 +50,8 @@ async fn security_35_no_secret_is_in_the_log_lines_or_in_the_stores() {
         .with_writer(lines.clone())
         .with_ansi(false)
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For the whole process: what the other tests log is searched along.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let parlor = Parlor::start(AuthSettings::default()).await;
     let mut secrets = vec![PASSWORD.to_owned(), "a wrong canary".to_owned(), "four green parrots".to_owned()];

@@ -11,6 +11,7 @@ use axum::http::{HeaderMap, Request, StatusCode};
 use cqrs_core::TokenCodec;
 use cqrs_http::{Edge, EdgeParts, HttpOptions, NothingToWaitFor};
 use cqrs_sql::testing::TestStore;
+use cqrs_sql::{Location, Pool};
 use http_body_util::BodyExt as _;
 use parlor_auth::mail::FileMailer;
 use parlor_auth::tokens::InstanceSecret;
@@ -44,10 +45,27 @@ impl Answer {
 }
 
 impl Parlor {
-    pub async fn start(mut settings: AuthSettings) -> Self {
+    /// On SQLite.
+    pub async fn start(settings: AuthSettings) -> Self {
+        let store = TestStore::new(parlor_auth::NAME, parlor_auth::projections(), None).await.unwrap();
+        Self::on(store, settings)
+    }
+
+    /// On PostgreSQL, in schemas of this process's own; `None` where the tests have no server.
+    pub async fn start_on_postgres(settings: AuthSettings) -> Option<Self> {
+        let url = std::env::var("PARLOR_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty())?;
+        let pool = Pool::new(&url, 4).unwrap();
+        let schema = |part: &str| format!("auth_test_{}_{part}", std::process::id());
+        let log = Location::Postgres { pool: pool.clone(), schema: schema("log") };
+        let views = Location::Postgres { pool, schema: schema("views") };
+        let store =
+            TestStore::at(parlor_auth::NAME, log, views, parlor_auth::projections(), None).await.unwrap();
+        Some(Self::on(store, settings))
+    }
+
+    fn on(store: TestStore, mut settings: AuthSettings) -> Self {
         settings.password.at_once = NonZeroUsize::new(2);
         let data = tempfile::tempdir().unwrap();
-        let store = TestStore::new(parlor_auth::NAME, parlor_auth::projections(), None).await.unwrap();
         let mailer = FileMailer::new(data.path().join("mail"), "Parlor <parlor@localhost>").unwrap();
         let options = AuthOptions {
             settings,
