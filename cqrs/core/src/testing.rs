@@ -7,15 +7,17 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use jiff::Timestamp;
 use parking_lot::Mutex;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::aggregate::{Aggregate, Versioned};
 use crate::context::{Actor, Clock, Context};
 use crate::decision::{Decide, Decision, State};
-use crate::event::{Position, StreamId};
+use crate::event::{Event, Position, RecordedEvent, StreamId};
 use crate::failure::StoreError;
 use crate::log::Committed;
-use crate::privacy::{InstanceKey, KeyStore, Keyring, PersonKey};
+use crate::privacy::{CodecError, InstanceKey, KeyStore, Keyring, PersonKey};
+use crate::source::{Batch, EventSource, PUBLIC};
 
 /// A key store in memory.
 #[derive(Default)]
@@ -100,6 +102,71 @@ pub fn noon() -> Timestamp {
 /// A context of `actor` at [`noon`].
 pub fn context(actor: Actor) -> Context {
     TestClock::default().context(actor)
+}
+
+/// Another service's public events, as a test tells them.
+pub struct Told {
+    name: &'static str,
+    keyring: Keyring,
+    clock: TestClock,
+    events: Mutex<Vec<Arc<RecordedEvent>>>,
+    head: watch::Sender<Position>,
+}
+
+impl Told {
+    /// Nothing told yet by `name` (`SERVICE.public`); what is told is sealed with `keyring`.
+    pub fn by(name: &'static str, keyring: Keyring) -> Self {
+        let head = watch::Sender::new(Position(0));
+        Self { name, keyring, clock: TestClock::default(), events: Mutex::default(), head }
+    }
+
+    /// Tells `event`, at [`noon`] unless the clock was set.
+    pub async fn tell<E: Event>(&self, event: &E) -> Result<Arc<RecordedEvent>, CodecError> {
+        let id = self.clock.fresh_id();
+        let new = self.keyring.encode(id, event).await?;
+        let mut events = self.events.lock();
+        let position = Position(events.len() as u64 + 1);
+        let recorded = Arc::new(RecordedEvent {
+            position,
+            id,
+            category: PUBLIC.into(),
+            stream: id,
+            version: 1,
+            name: new.name,
+            schema: new.schema,
+            at: self.clock.now(),
+            actor: Actor::System,
+            correlation: id,
+            causation: None,
+            data: new.data,
+        });
+        events.push(recorded.clone());
+        self.head.send_replace(position);
+        Ok(recorded)
+    }
+
+    /// The clock that dates the events.
+    pub fn clock(&self) -> &TestClock {
+        &self.clock
+    }
+}
+
+#[async_trait]
+impl EventSource for Told {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn epoch(&self) -> Uuid {
+        crate::context::derived_id("told", &[self.name.as_bytes()])
+    }
+    async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
+        let events: Vec<_> = self.events.lock().iter().skip(after.0 as usize).take(limit).cloned().collect();
+        let upto = events.last().map_or(after, |last| last.position);
+        Ok(Batch { events, upto })
+    }
+    fn head(&self) -> watch::Receiver<Position> {
+        self.head.subscribe()
+    }
 }
 
 /// The state before a decision, by the events that led to it.

@@ -1,7 +1,9 @@
 //! `PUT /v1/users/me/contacts/{userId}`: somebody puts somebody on their list.
 //! Records `contact.added`; public as `user-contact-added.v1`; shown by `contacts`.
 
+use axum::extract::State as Routed;
 use cqrs_core::{Command, Context, Decide, Decision, Reads, Refusal, RefusalKind, State};
+use cqrs_http::{Answer, Edge, Input, NoBody, PathId};
 use uuid::Uuid;
 
 use crate::contact::{Contact, ContactEvent, contact_id};
@@ -75,6 +77,27 @@ impl Decide for AddUserContact {
             }
         }
     }
+}
+
+/// Puts somebody on one's list. They may be on it already.
+#[utoipa::path(
+    put, path = "/v1/users/me/contacts/{userId}", tag = "users",
+    params(("userId" = Uuid, Path, description = "Who.")),
+    responses(
+        (status = 204, description = "They are on the list."),
+        (status = 403, description = "The account doesn't stand, or the caller is no user."),
+        (status = 404, description = "There is no such user."),
+        (status = 422, description = "Oneself."),
+        (status = 503, description = "The account is so new that its profile isn't there yet."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn add_user_contact(
+    Routed(edge): Routed<Edge>,
+    PathId(contact): PathId,
+    input: Input<NoBody>,
+) -> Answer {
+    edge.command(input.cx, AddUserContact { contact }).await
 }
 
 #[cfg(test)]

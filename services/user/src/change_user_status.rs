@@ -1,16 +1,19 @@
 //! `PUT /v1/users/me/status`: somebody says whether they are there.
 //! Records `user-status.changed`; public as `user-status-changed.v1`; shown by `users`.
 
+use axum::extract::State as Routed;
 use cqrs_core::{Command, Context, Decide, Decision, Reads, State};
+use cqrs_http::{Answer, Edge, Input};
 use parlor_contracts::user::Availability;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::status::{StatusEvent, UserStatus};
 use crate::user::{NoStanding, User, about, acting, own_id};
 use crate::values::StatusText;
 
 /// Sets both: a text that is left out is taken away.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ChangeUserStatus {
     /// Whether they are there.
@@ -42,6 +45,22 @@ impl Decide for ChangeUserStatus {
         let changed = StatusEvent::Changed { status: self.status, text: about(id, text) };
         Ok(Decision::done().record::<UserStatus>(id, changed))
     }
+}
+
+/// Says whether one is there.
+#[utoipa::path(
+    put, path = "/v1/users/me/status", tag = "users",
+    request_body = ChangeUserStatus,
+    responses(
+        (status = 204, description = "Said."),
+        (status = 403, description = "The account doesn't stand, or the caller is no user."),
+        (status = 422, description = "A value can't be."),
+        (status = 503, description = "The account is so new that its profile isn't there yet."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn change_user_status(Routed(edge): Routed<Edge>, input: Input<ChangeUserStatus>) -> Answer {
+    edge.command(input.cx, input.body).await
 }
 
 #[cfg(test)]

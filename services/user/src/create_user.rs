@@ -5,11 +5,14 @@
 //! to reach them. It isn't unique and proves nothing: what signs in and must be unique are auth's addresses.
 
 use async_trait::async_trait;
+use axum::extract::State as Routed;
 use cqrs_core::{
     Command, CommandHandler, Context, Decide, Decision, Executor, Failure, Personal, Reads, Refusal,
     RefusalKind, Reply, State,
 };
+use cqrs_http::{Answer, Edge, Input};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access;
@@ -20,7 +23,7 @@ use crate::values::{AvatarUrl, Bio, DisplayName, EmailAddress, ExternalId};
 pub const EXTERNAL_IDS: &str = "user-external-id";
 
 /// Makes a user. The same `externalId` again is the same user: the answer names them and nothing is changed.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CreateUser {
     /// What they are called.
@@ -43,7 +46,7 @@ pub struct CreateUser {
 }
 
 /// Names the user.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct UserMade {
     /// Their id.
     pub id: Uuid,
@@ -161,6 +164,24 @@ impl CommandHandler<CreateUser> for CreateUserHandler {
             }
         }
     }
+}
+
+/// Makes a user for another application, or by hand.
+///
+/// The same `externalId` again is the same user: 200 with their id, and nothing is changed.
+#[utoipa::path(
+    post, path = "/v1/users", tag = "users",
+    request_body = CreateUser,
+    responses(
+        (status = 201, description = "Made.", body = UserMade),
+        (status = 200, description = "There already: the user with this `externalId`.", body = UserMade),
+        (status = 403, description = "The caller is neither administrator nor application."),
+        (status = 422, description = "A value can't be."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn create_user(Routed(edge): Routed<Edge>, input: Input<CreateUser>) -> Answer {
+    edge.command(input.cx, input.body).await
 }
 
 #[cfg(test)]

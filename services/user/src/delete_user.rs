@@ -1,7 +1,9 @@
 //! `DELETE /v1/users/me`: somebody ends their account for good. Their name and messages stay.
 //! Records `user.deleted`; public as `user-deleted.v1`, on which auth ends their sessions; shown by `users`.
 
+use axum::extract::State as Routed;
 use cqrs_core::{Command, Context, Decide, Decision, Reads, State};
+use cqrs_http::{Answer, Edge, Input, NoBody};
 
 use crate::create_user::EXTERNAL_IDS;
 use crate::user::{NoStanding, User, UserEvent, acting, own_id};
@@ -35,6 +37,20 @@ impl Decide for DeleteUser {
             None => decision,
         })
     }
+}
+
+/// Ends one's own account for good. Sessions end; name and messages stay.
+#[utoipa::path(
+    delete, path = "/v1/users/me", tag = "users",
+    responses(
+        (status = 204, description = "Ended."),
+        (status = 403, description = "The account doesn't stand, or the caller is no user."),
+        (status = 503, description = "The account is so new that its profile isn't there yet."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn delete_user(Routed(edge): Routed<Edge>, input: Input<NoBody>) -> Answer {
+    edge.command(input.cx, DeleteUser).await
 }
 
 #[cfg(test)]

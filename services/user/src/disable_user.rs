@@ -1,7 +1,9 @@
 //! `POST /v1/users/{id}/disable`: an administrator shuts somebody out.
 //! Records `user.disabled`; public as `user-disabled.v1`, on which auth ends their sessions; shown by `users`.
 
+use axum::extract::State as Routed;
 use cqrs_core::{Command, Context, Decide, Decision, Reads, Refusal, RefusalKind, State};
+use cqrs_http::{Answer, Edge, Input, NoBody, PathId};
 use uuid::Uuid;
 
 use crate::access;
@@ -75,6 +77,26 @@ pub(crate) fn standing(cx: &Context, state: &State<'_>, user: Uuid) -> Result<St
         Standing::Deleted => Err(StandingRefusal::AlreadyDeleted),
         standing => Ok(standing),
     }
+}
+
+/// Shuts somebody out: their sessions end, and they can't sign in.
+#[utoipa::path(
+    post, path = "/v1/users/{id}/disable", tag = "users",
+    params(("id" = Uuid, Path, description = "Whom.")),
+    responses(
+        (status = 204, description = "They are shut out."),
+        (status = 403, description = "The caller is no administrator."),
+        (status = 404, description = "There is no such user."),
+        (status = 409, description = "They ended their account themselves."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn disable_user(
+    Routed(edge): Routed<Edge>,
+    PathId(user): PathId,
+    input: Input<NoBody>,
+) -> Answer {
+    edge.command(input.cx, DisableUser { user }).await
 }
 
 #[cfg(test)]

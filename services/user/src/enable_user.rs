@@ -1,7 +1,9 @@
 //! `POST /v1/users/{id}/enable`: an administrator lets somebody in again.
 //! Records `user.enabled`; public as `user-enabled.v1`, which auth follows; shown by `users`.
 
+use axum::extract::State as Routed;
 use cqrs_core::{Command, Context, Decide, Decision, Reads, State};
+use cqrs_http::{Answer, Edge, Input, NoBody, PathId};
 use uuid::Uuid;
 
 use crate::disable_user::{StandingRefusal, standing};
@@ -32,6 +34,26 @@ impl Decide for EnableUser {
             _ => Ok(Decision::done()),
         }
     }
+}
+
+/// Lets somebody in again.
+#[utoipa::path(
+    post, path = "/v1/users/{id}/enable", tag = "users",
+    params(("id" = Uuid, Path, description = "Whom.")),
+    responses(
+        (status = 204, description = "They can sign in."),
+        (status = 403, description = "The caller is no administrator."),
+        (status = 404, description = "There is no such user."),
+        (status = 409, description = "They ended their account themselves."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn enable_user(
+    Routed(edge): Routed<Edge>,
+    PathId(user): PathId,
+    input: Input<NoBody>,
+) -> Answer {
+    edge.command(input.cx, EnableUser { user }).await
 }
 
 #[cfg(test)]

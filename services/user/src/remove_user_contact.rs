@@ -1,7 +1,9 @@
 //! `DELETE /v1/users/me/contacts/{userId}`: somebody takes somebody off their list.
 //! Records `contact.removed`; public as `user-contact-removed.v1`; shown by `contacts`.
 
+use axum::extract::State as Routed;
 use cqrs_core::{Command, Context, Decide, Decision, Reads, State};
+use cqrs_http::{Answer, Edge, Input, NoBody, PathId};
 use uuid::Uuid;
 
 use crate::contact::{Contact, ContactEvent, contact_id};
@@ -36,6 +38,25 @@ impl Decide for RemoveUserContact {
         let removed = ContactEvent::Removed { owner: me, contact: self.contact };
         Ok(Decision::done().record::<Contact>(entry, removed))
     }
+}
+
+/// Takes somebody off one's list. They needn't be on it.
+#[utoipa::path(
+    delete, path = "/v1/users/me/contacts/{userId}", tag = "users",
+    params(("userId" = Uuid, Path, description = "Who.")),
+    responses(
+        (status = 204, description = "They aren't on the list."),
+        (status = 403, description = "The account doesn't stand, or the caller is no user."),
+        (status = 503, description = "The account is so new that its profile isn't there yet."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn remove_user_contact(
+    Routed(edge): Routed<Edge>,
+    PathId(contact): PathId,
+    input: Input<NoBody>,
+) -> Answer {
+    edge.command(input.cx, RemoveUserContact { contact }).await
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! `PATCH /v1/users/me/profile`: somebody says who they are to others.
 //! Records `user.profile-updated`; public as `user-profile-updated.v1`; shown by `users`.
 
+use axum::extract::State as Routed;
 use cqrs_core::{Command, Context, Decide, Decision, FieldError, Personal, Reads, State};
+use cqrs_http::{Answer, Edge, Input};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::patch::Patch;
 use crate::profile::Profile;
@@ -11,17 +14,20 @@ use crate::user::{NoStanding, User, UserEvent, about, acting, own_id};
 use crate::values::{AvatarUrl, Bio, DisplayName};
 
 /// What is left out stays, `null` takes away; a name can't be taken away. Answers with the whole profile.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct UpdateUserProfile {
     /// What they are called.
     #[serde(default)]
+    #[schema(value_type = DisplayName, required = false)]
     pub display_name: Patch<DisplayName>,
     /// What they say of themselves.
     #[serde(default)]
+    #[schema(value_type = Option<Bio>)]
     pub bio: Patch<Bio>,
     /// Where their picture is.
     #[serde(default)]
+    #[schema(value_type = Option<AvatarUrl>)]
     pub avatar_url: Patch<AvatarUrl>,
 }
 
@@ -73,6 +79,29 @@ impl Decide for UpdateUserProfile {
         };
         Ok(Decision::answering(move |_| profile.clone()).record::<User>(id, updated))
     }
+}
+
+/// Changes one's own profile.
+///
+/// What is left out stays as it is; `null` takes `bio` and `avatarUrl` away.
+#[utoipa::path(
+    patch, path = "/v1/users/me/profile", tag = "users",
+    request_body = UpdateUserProfile,
+    responses(
+        (status = 200, description = "The profile as it now is.", body = Profile,
+         headers(("ETag" = String, description = "Its new version, for `If-Match`."))),
+        (status = 403, description = "The account doesn't stand, or the caller is no user."),
+        (status = 412, description = "`If-Match` named another version."),
+        (status = 422, description = "A value can't be."),
+        (status = 503, description = "The account is so new that its profile isn't there yet."),
+    ),
+    security(("bearer" = []))
+)]
+pub(crate) async fn update_user_profile(
+    Routed(edge): Routed<Edge>,
+    input: Input<UpdateUserProfile>,
+) -> Answer {
+    edge.command(input.cx, input.body).await
 }
 
 #[cfg(test)]

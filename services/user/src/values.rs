@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+use utoipa::openapi::{ObjectBuilder, RefOr, Schema, Type};
+use utoipa::{PartialSchema, ToSchema};
 
 /// Why a text isn't acceptable; said to the client beside the field's pointer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -26,7 +28,7 @@ pub enum InvalidText {
 
 /// Declares a text that is parsed when it arrives.
 macro_rules! text_value {
-    ($(#[$doc:meta])* $name:ident) => {
+    ($(#[$doc:meta])* $name:ident, $min:expr, $max:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
@@ -38,6 +40,18 @@ macro_rules! text_value {
                 &self.0
             }
         }
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                ObjectBuilder::new()
+                    .schema_type(Type::String)
+                    .min_length(Some($min))
+                    .max_length(Some($max))
+                    .into()
+            }
+        }
+
+        impl ToSchema for $name {}
 
         impl TryFrom<String> for $name {
             type Error = InvalidText;
@@ -56,29 +70,29 @@ macro_rules! text_value {
 
 text_value! {
     /// What somebody is called: 1 to 100 characters on one line, NFC, without blanks around it.
-    DisplayName
+    DisplayName, 1, MAX_NAME
 }
 text_value! {
     /// What somebody says of themselves: at most 500 characters, line breaks among them.
-    Bio
+    Bio, 0, MAX_BIO
 }
 text_value! {
     /// Where somebody's picture is: an http or https address of at most 2,048 characters.
-    AvatarUrl
+    AvatarUrl, 1, MAX_URL
 }
 text_value! {
     /// What somebody is doing, in their words: at most 140 characters on one line.
-    StatusText
+    StatusText, 0, MAX_STATUS
 }
 text_value! {
     /// What another application calls somebody: 1 to 255 characters, compared exactly.
-    ExternalId
+    ExternalId, 1, MAX_EXTERNAL_ID
 }
 text_value! {
     /// Where somebody's mail goes: at most 254 bytes (RFC 5321 §4.5.3.1.3, less the brackets).
     ///
     /// Narrower than the standard and wider than what auth registers: it signs nobody in and no mail is sent to it.
-    EmailAddress
+    EmailAddress, 3, MAX_EMAIL_BYTES
 }
 
 /// The most characters of a [`DisplayName`].
