@@ -1,0 +1,75 @@
+//! `parlor-bench`: starts Parlor with a fresh store, loads it over HTTP in a closed loop, checks that what was
+//! acknowledged is what it reads back, and writes a table. Beside it runs a bare echo server of the same bodies, so
+//! that figures from different machines compare as ratios.
+
+mod client;
+mod echo;
+mod report;
+mod run;
+mod scenario;
+mod server;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, Subcommand};
+
+/// Measures Parlor over HTTP.
+#[derive(Debug, Parser)]
+#[command(version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Measure sending, reading and listing, and a projection's replay.
+    Http(Http),
+    /// The echo server that the figures are compared with (started by `http`).
+    #[command(hide = true)]
+    Echo {
+        /// Where to listen.
+        listen: String,
+    },
+}
+
+/// What to measure, and how.
+#[derive(Debug, Clone, clap::Args)]
+struct Http {
+    /// The parlor binary, built with --release.
+    #[arg(long, default_value = "target/release/parlor")]
+    parlor: PathBuf,
+    /// Measure on PostgreSQL too: the URL of a server on which a database may be made.
+    #[arg(long, env = "PARLOR_TEST_POSTGRES_URL")]
+    postgres: Option<String>,
+    /// How many connections send at the same time; one run each.
+    #[arg(long, value_delimiter = ',', default_value = "32,256")]
+    clients: Vec<usize>,
+    /// Seconds each run lasts.
+    #[arg(long, default_value_t = 10)]
+    seconds: u64,
+    /// How many users there are.
+    #[arg(long, default_value_t = 100)]
+    users: usize,
+    /// How many conversations, of ten members each.
+    #[arg(long, default_value_t = 1000)]
+    conversations: usize,
+    /// Write the table into this file too, replacing what stands between its markers.
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
+impl Http {
+    fn duration(&self) -> Duration {
+        Duration::from_secs(self.seconds)
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    match Arguments::parse().command {
+        Command::Http(http) => run::run(http).await,
+        Command::Echo { listen } => echo::serve(&listen).await,
+    }
+}
