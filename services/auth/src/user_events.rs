@@ -1,10 +1,11 @@
-//! What the user service decides and auth follows: that somebody is there, is kept out, is let in again, is gone.
-//! Records `account.admitted`, `account.disabled`, `account.enabled`, `account.deleted`, and ends sessions.
+//! What the user service decides and auth follows: that somebody is there, is called something else, is kept out, is let
+//! in again, is gone. Records `account.admitted`, `account.renamed`, `account.disabled`, `account.enabled`,
+//! `account.deleted`, and ends sessions.
 
 use async_trait::async_trait;
 use cqrs_core::{
     Actor, Command, CommandBus, CommandHandler, Context, Decide, Decision, Executor, Failure, Incoming,
-    Reactor, Reads, Reply, State,
+    Personal, Reactor, Reads, Reply, State,
 };
 use parlor_contracts::user::UserEvent;
 use uuid::Uuid;
@@ -13,10 +14,12 @@ use crate::account::{Account, AccountEvent, EndReason};
 use crate::service::{Auth, EMAILS, Never};
 
 /// What happened to a user.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum UserChange {
     /// They are there, registered or made by an application.
     Created,
+    /// They call themselves this.
+    Renamed(String),
     /// An administrator keeps them out.
     Disabled,
     /// And lets them in again.
@@ -26,7 +29,7 @@ pub enum UserChange {
 }
 
 /// Takes over what happened to a user. Once or several times is the same.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct FollowUser {
     /// To whom.
     pub user: Uuid,
@@ -59,9 +62,13 @@ impl Decide for FollowUser {
                 .end_sessions(None, reason)
                 .fold(decision, |decision, ended| decision.record::<Account>(user, ended))
         };
-        Ok(match self.change {
+        Ok(match &self.change {
             UserChange::Created if known.is_none() => {
                 nothing.record::<Account>(user, AccountEvent::Admitted {})
+            }
+            UserChange::Renamed(name) if account.display_name.as_ref() != Some(name) && !account.deleted => {
+                let display_name = Personal::new(user, name.clone());
+                nothing.record::<Account>(user, AccountEvent::Renamed { display_name })
             }
             UserChange::Disabled if !account.disabled => {
                 close(AccountEvent::Disabled {}, EndReason::AccountDisabled)
@@ -77,7 +84,11 @@ impl Decide for FollowUser {
                     None => closed,
                 }
             }
-            UserChange::Created | UserChange::Disabled | UserChange::Enabled | UserChange::Deleted => nothing,
+            UserChange::Created
+            | UserChange::Renamed(_)
+            | UserChange::Disabled
+            | UserChange::Enabled
+            | UserChange::Deleted => nothing,
         })
     }
 }
@@ -119,8 +130,11 @@ impl Reactor for FollowsUsers {
             UserEvent::UserDisabled { user_id } => (user_id, UserChange::Disabled),
             UserEvent::UserEnabled { user_id } => (user_id, UserChange::Enabled),
             UserEvent::UserDeleted { user_id } => (user_id, UserChange::Deleted),
-            UserEvent::UserProfileUpdated { .. }
-            | UserEvent::UserStatusChanged { .. }
+            UserEvent::UserProfileUpdated { user_id, display_name, .. } => match display_name.into_inner() {
+                Some(name) => (user_id, UserChange::Renamed(name)),
+                None => return Ok(()),
+            },
+            UserEvent::UserStatusChanged { .. }
             | UserEvent::UserContactAdded { .. }
             | UserEvent::UserContactRemoved { .. } => return Ok(()),
         };
@@ -152,6 +166,16 @@ mod tests {
         given::<Account>(ANN, [registered("hash")])
             .when(Actor::System, &follow(UserChange::Created))
             .is_already();
+    }
+
+    #[test]
+    fn security_3_a_new_name_is_known_here_so_that_it_is_no_password() {
+        let renamed = || FollowUser { user: ANN, change: UserChange::Renamed("Anna".to_owned()) };
+        let event = AccountEvent::Renamed { display_name: Personal::new(ANN, "Anna".to_owned()) };
+        given::<Account>(ANN, [registered("hash")])
+            .when(Actor::System, &renamed())
+            .records::<Account>(ANN, [event.clone()]);
+        given::<Account>(ANN, [registered("hash"), event]).when(Actor::System, &renamed()).is_already();
     }
 
     #[test]

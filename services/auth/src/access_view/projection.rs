@@ -85,7 +85,8 @@ fn of_account(id: Uuid, event: &Incoming<'_>, what: AccountEvent, out: &mut Writ
         AccountEvent::RoleGranted { role } => set_role(id, role, true, out),
         AccountEvent::RoleRevoked { role } => set_role(id, role, false, out),
         AccountEvent::Deleted {} => out.delete::<AccountRow>(id),
-        AccountEvent::PasswordResetRequested { .. }
+        AccountEvent::Renamed { .. }
+        | AccountEvent::PasswordResetRequested { .. }
         | AccountEvent::PasswordRehashed { .. }
         | AccountEvent::EmailVerificationRequested { .. }
         | AccountEvent::Disabled {}

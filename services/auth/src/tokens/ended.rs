@@ -4,6 +4,7 @@ use std::collections::{HashMap, VecDeque};
 
 use jiff::Timestamp;
 use parking_lot::RwLock;
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use super::access::MAX_LIFETIME;
@@ -13,6 +14,7 @@ use super::access::MAX_LIFETIME;
 #[derive(Debug, Default)]
 pub struct EndedSessions {
     kept: RwLock<Kept>,
+    changes: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -45,6 +47,14 @@ impl EndedSessions {
         }
         kept.until.insert(session, until);
         kept.arrivals.push_back((session, until));
+        drop(kept);
+        self.changes.send_modify(|count| *count += 1);
+    }
+
+    /// Changes whenever another session has ended: whoever holds a connection open looks then whether it was theirs
+    /// ([`EndedSessions::contains`]).
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changes.subscribe()
     }
 
     /// Whether the session has ended.
@@ -84,6 +94,18 @@ mod tests {
         ended.end(Uuid::from_u128(3), at(1_300), at(1_300));
         assert!(!ended.contains(one));
         assert!(ended.contains(other));
+    }
+
+    #[test]
+    fn security_17_whoever_holds_a_connection_is_woken_once_for_each_ended_session() {
+        let ended = EndedSessions::new();
+        let mut changes = ended.changes();
+        assert!(!changes.has_changed().unwrap());
+        ended.end(Uuid::from_u128(1), at(1_000), at(1_000));
+        assert!(changes.has_changed().unwrap());
+        changes.mark_unchanged();
+        ended.end(Uuid::from_u128(1), at(1_000), at(1_001));
+        assert!(!changes.has_changed().unwrap(), "it was known");
     }
 
     #[test]
