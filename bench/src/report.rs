@@ -84,7 +84,7 @@ impl Report {
     }
 
     /// Puts the report between the markers of a file.
-    pub(crate) fn write(&self, path: &Path, text: &str) -> anyhow::Result<()> {
+    pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
         let old = std::fs::read_to_string(path)?;
         let (before, rest) =
             old.split_once(BEGIN).ok_or_else(|| anyhow::anyhow!("{} has no line {BEGIN}", path.display()))?;

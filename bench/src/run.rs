@@ -31,7 +31,7 @@ pub(crate) async fn run(options: Http) -> anyhow::Result<()> {
     let text = report.render(&options);
     println!("{text}");
     if let Some(path) = &options.write {
-        report.write(path, &text)?;
+        Report::write(path, &text)?;
     }
     Ok(())
 }
@@ -69,7 +69,7 @@ async fn measure(
     }
     // A fast wrong answer must fail: everything acknowledged is there, once.
     let caught_up = Instant::now();
-    let until = caught_up + Duration::from_secs(60);
+    let until = caught_up + Duration::from_mins(1);
     let mut stored = count_messages(&server.address, &world).await?;
     while stored < acknowledged && Instant::now() < until {
         stored = count_messages(&server.address, &world).await?;
