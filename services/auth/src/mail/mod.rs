@@ -5,7 +5,9 @@ pub mod messages;
 mod outbox;
 mod smtp;
 
-use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+use std::{fmt, io};
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -15,7 +17,7 @@ use crate::email::Email;
 
 pub use files::FileMailer;
 pub use outbox::{Outbox, OutboxWorker};
-pub use smtp::{SmtpMailer, SmtpSettings, Tls};
+pub use smtp::{InvalidSmtpSettings, SmtpMailer, SmtpSettings, Tls};
 
 /// A mail to one person. Its text may hold a token, so it never shows itself.
 #[derive(Clone, PartialEq, Eq)]
@@ -54,4 +56,23 @@ pub enum MailError {
 pub trait Mailer: Send + Sync + 'static {
     /// Hands one mail over; done when it's safe with the mail server, or on the disk.
     async fn send(&self, mail: &Mail) -> Result<(), MailError>;
+}
+
+/// Why there is nothing that takes mails.
+#[derive(Debug, thiserror::Error)]
+pub enum MailerError {
+    /// The mail server's settings.
+    #[error("mail.smtp: {0}")]
+    Settings(#[from] InvalidSmtpSettings),
+    /// The folder couldn't be made.
+    #[error("the folder for mails: {0}")]
+    Folder(#[from] io::Error),
+}
+
+/// The mail server, where one is configured; otherwise files in `folder`, from nobody that could be answered.
+pub fn mailer(smtp: Option<&SmtpSettings>, folder: &Path) -> Result<Arc<dyn Mailer>, MailerError> {
+    Ok(match smtp {
+        Some(settings) => Arc::new(SmtpMailer::new(settings)?),
+        None => Arc::new(FileMailer::new(folder, "Parlor <parlor@localhost>")?),
+    })
 }

@@ -10,7 +10,9 @@ use serde::{Deserialize, Deserializer};
 use unicode_normalization::UnicodeNormalization;
 use zeroize::Zeroizing;
 
-pub use hasher::{HashError, Hasher, HasherSettings, PasswordHash, Verdict, WeakSettings};
+pub use hasher::{
+    HashError, Hasher, HasherSettings, MIN_MEMORY_KIB, MIN_PASSES, PasswordHash, Verdict, WeakSettings,
+};
 
 /// The fewest characters of a new password (OWASP ASVS 5.0, 6.2.1).
 pub const MIN_CHARACTERS: usize = 8;

@@ -13,7 +13,6 @@ use cqrs_http::{Edge, EdgeParts, HttpOptions, NothingToWaitFor};
 use cqrs_sql::testing::TestStore;
 use cqrs_sql::{Location, Pool};
 use http_body_util::BodyExt as _;
-use parlor_auth::mail::FileMailer;
 use parlor_auth::tokens::InstanceSecret;
 use parlor_auth::{Auth, AuthOptions, AuthSettings};
 use serde_json::Value;
@@ -66,13 +65,13 @@ impl Parlor {
     fn on(store: TestStore, mut settings: AuthSettings) -> Self {
         settings.password.at_once = NonZeroUsize::new(2);
         let data = tempfile::tempdir().unwrap();
-        let mailer = FileMailer::new(data.path().join("mail"), "Parlor <parlor@localhost>").unwrap();
+        let mailer = parlor_auth::mail::mailer(None, &data.path().join("mail")).unwrap();
         let options = AuthOptions {
             settings,
             public_url: "https://chat.example.org",
             keys: &data.path().join("keys"),
             secret: &InstanceSecret::new([3; 32]),
-            mailer: Arc::new(mailer),
+            mailer,
         };
         let (auth, outbox) = Auth::new(store.store.executor.clone(), options).unwrap();
         tokio::spawn(outbox.run());
