@@ -1,0 +1,180 @@
+//! The whole service on a store of its own, for tests; other services are told.
+
+use std::sync::Arc;
+
+use cqrs_core::testing::Told;
+use cqrs_core::{
+    Actor, Clock as _, Command, CommandBus, Context, Event, EventSource, Failure, Incoming, Personal, Query,
+    QueryBus, Reactor, RecordedEvent, Reply, SystemClock, TokenCodec,
+};
+use cqrs_http::{Limit, Page};
+use cqrs_sql::testing::TestStore;
+use parlor_contracts::chat::{
+    ChatEvent, ConversationHistory, ConversationKind, MessageType, ParticipantRole,
+};
+use parlor_contracts::user::UserEvent;
+use uuid::Uuid;
+
+use crate::Deps;
+use crate::inbox::{GetUnreadNotificationsCount, GetUserNotifications, ShownNotification};
+use crate::notify_of_chat::NotifyOfChat;
+use crate::notify_of_sign_ins::NotifyOfSignIns;
+use crate::preferences::Preferences;
+use crate::update_preferences::UpdateNotificationPreferences;
+
+pub(crate) const ANN: Uuid = Uuid::from_u128(0xa);
+pub(crate) const BOB: Uuid = Uuid::from_u128(0xb);
+pub(crate) const CY: Uuid = Uuid::from_u128(0xc);
+pub(crate) const ROOM: Uuid = Uuid::from_u128(0x100);
+
+pub(crate) struct World {
+    pub(crate) store: TestStore,
+    pub(crate) chat: Arc<Told>,
+    pub(crate) users: Arc<Told>,
+    pub(crate) auth: Arc<Told>,
+    pub(crate) notify_of_chat: NotifyOfChat,
+    pub(crate) notify_of_sign_ins: NotifyOfSignIns,
+    commands: CommandBus,
+    queries: QueryBus,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        let store =
+            TestStore::new(crate::NAME, crate::projections(), crate::WRITE_SCHEMA).await.expect("opens");
+        let deps = Deps { store: store.store.clone(), tokens: TokenCodec::new(&[7; 32]) };
+        let told = |name| Arc::new(Told::by(name, deps.store.executor.keyring().clone()));
+        let commands = crate::commands(&deps).build().expect("each has one handler");
+        let queries = crate::queries(&deps).build().expect("each has one handler");
+        Self {
+            chat: told("chat.public"),
+            users: told("user.public"),
+            auth: told("auth.public"),
+            notify_of_chat: crate::notify_of_chat(&deps, &commands),
+            notify_of_sign_ins: crate::notify_of_sign_ins(&deps, &commands),
+            store,
+            commands,
+            queries,
+        }
+    }
+
+    /// A world in which Ann, Bob and Cy are known by name and in one conversation.
+    pub(crate) async fn with_three_in(kind: ConversationKind) -> Self {
+        let world = Self::new().await;
+        for (user, name) in [(ANN, "Ann"), (BOB, "Bob"), (CY, "Cy")] {
+            world.call(user, name).await;
+        }
+        let members: &[Uuid] = if kind == ConversationKind::Direct { &[ANN, BOB] } else { &[ANN, BOB, CY] };
+        for user in members {
+            world.chat_says(&joined(*user, *user, kind)).await;
+        }
+        world
+    }
+
+    pub(crate) fn cx(actor: Actor) -> Context {
+        SystemClock.context(actor)
+    }
+
+    pub(crate) async fn send<C: Command>(&self, cx: &Context, command: C) -> Result<Reply, Failure> {
+        self.commands.dispatch(cx, command).await
+    }
+
+    /// User says what somebody is called.
+    pub(crate) async fn call(&self, user: Uuid, name: &str) {
+        let display_name = Personal::new(user, name.to_owned());
+        let event =
+            UserEvent::UserProfileUpdated { user_id: user, display_name, bio: None, avatar_url: None };
+        self.users.tell(&event).await.expect("told");
+    }
+
+    pub(crate) async fn prefer(&self, user: Uuid, json: &str) {
+        let preferences: Preferences = serde_json::from_str(json).expect("sound");
+        let cx = Self::cx(Actor::User(user));
+        self.send(&cx, UpdateNotificationPreferences(preferences)).await.expect("updated");
+    }
+
+    /// Chat says something; views and reactor take it in.
+    pub(crate) async fn chat_says(&self, event: &ChatEvent) -> Arc<RecordedEvent> {
+        let told = self.chat.tell(event).await.expect("told");
+        self.project().await;
+        self.react(&self.notify_of_chat, "chat.public", &told).await.expect("reacts");
+        told
+    }
+
+    pub(crate) async fn auth_says<E: Event>(&self, event: &E) {
+        let told = self.auth.tell(event).await.expect("told");
+        self.react(&self.notify_of_sign_ins, "auth.public", &told).await.expect("reacts");
+    }
+
+    pub(crate) async fn react(
+        &self,
+        reactor: &impl Reactor,
+        source: &str,
+        told: &Arc<RecordedEvent>,
+    ) -> Result<(), Failure> {
+        let keys = self.store.store.executor.keyring().keys().clone();
+        reactor.react(&Incoming { source, meta: told, keys: &keys }).await
+    }
+
+    /// Lets the views take everything in.
+    pub(crate) async fn project(&self) {
+        let others: [Arc<dyn EventSource>; 3] = [self.chat.clone(), self.users.clone(), self.auth.clone()];
+        self.store.project(&others).await.expect("the views take everything in");
+    }
+
+    pub(crate) async fn ask<Q: Query>(&self, user: Uuid, query: Q) -> Result<Q::Answer, Failure> {
+        self.project().await;
+        self.queries.ask(&Self::cx(Actor::User(user)), query).await
+    }
+
+    pub(crate) async fn page(&self, user: Uuid, unread: bool, limit: u64) -> Page<ShownNotification> {
+        let limit = Limit::new(limit).expect("allowed");
+        self.ask(user, GetUserNotifications { unread, cursor: None, limit }).await.expect("a page")
+    }
+
+    /// Kind and title of what somebody was told, newest first.
+    pub(crate) async fn inbox(&self, user: Uuid) -> Vec<(String, String)> {
+        self.page(user, false, 200).await.items.into_iter().map(|told| (told.kind, told.title)).collect()
+    }
+
+    pub(crate) async fn unread(&self, user: Uuid) -> u64 {
+        self.ask(user, GetUnreadNotificationsCount).await.expect("counted").count
+    }
+}
+
+pub(crate) fn joined(user: Uuid, by: Uuid, kind: ConversationKind) -> ChatEvent {
+    ChatEvent::ParticipantAdded {
+        conversation_id: ROOM,
+        user_id: user,
+        role: ParticipantRole::Member,
+        added_by: by,
+        kind,
+        title: (kind == ConversationKind::Group).then(|| Personal::new(by, "Team".to_owned())),
+        history: ConversationHistory::SinceJoining,
+    }
+}
+
+pub(crate) fn left(user: Uuid) -> ChatEvent {
+    ChatEvent::ParticipantRemoved { conversation_id: ROOM, user_id: user, removed_by: user }
+}
+
+pub(crate) fn message(id: u128, sender: Uuid, kind: ConversationKind, content: &str) -> ChatEvent {
+    ChatEvent::MessageSent {
+        conversation_id: ROOM,
+        kind,
+        title: (kind == ConversationKind::Group).then(|| Personal::new(sender, "Team".to_owned())),
+        message_id: Uuid::from_u128(id),
+        sender_id: sender,
+        message_type: MessageType::Text,
+        content: Personal::new(sender, content.to_owned()),
+        reply_to: None,
+    }
+}
+
+pub(crate) fn group(id: u128, sender: Uuid, content: &str) -> ChatEvent {
+    message(id, sender, ConversationKind::Group, content)
+}
+
+pub(crate) fn direct(id: u128, sender: Uuid, content: &str) -> ChatEvent {
+    message(id, sender, ConversationKind::Direct, content)
+}
