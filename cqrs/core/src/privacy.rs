@@ -97,7 +97,8 @@ struct Scope {
     keys: Keys,
     seal: Option<[u8; 24]>,
     open: Option<[u8; 24]>,
-    index: u64,
+    /// The number of the next field to be sealed.
+    index: u16,
     missing: Vec<Uuid>,
 }
 
@@ -107,8 +108,9 @@ thread_local! {
 }
 
 /// Fields of one event are sealed under nonces derived from the event's id and the field's number: an id never recurs
-/// with another content (a public event has an id of its own, derived from the private one's), so no nonce needs
-/// storing, and a sealed field can't be moved to another event.
+/// with another content (a public event has an id of its own, derived from the private one's), so the nonce needn't be
+/// stored, and a sealed field can't be moved to another event. The number is stored in front of the sealed bytes, for
+/// an event may be read with other fields than it was written with: upcast, or by code that ignores some.
 fn nonce_base(event: Uuid) -> [u8; 24] {
     let mut hash = blake3::Hasher::new_derive_key("parlor cqrs sealed field nonce v1");
     hash.update(event.as_bytes());
@@ -117,9 +119,9 @@ fn nonce_base(event: Uuid) -> [u8; 24] {
     base
 }
 
-fn nth_nonce(base: &[u8; 24], index: u64) -> XNonce {
+fn nth_nonce(base: &[u8; 24], index: u16) -> XNonce {
     let mut nonce = *base;
-    for (byte, n) in nonce[16..].iter_mut().zip(index.to_be_bytes()) {
+    for (byte, n) in nonce[22..].iter_mut().zip(index.to_be_bytes()) {
         *byte ^= n;
     }
     XNonce::from(nonce)
@@ -142,17 +144,16 @@ impl<T: Serialize> Serialize for Personal<T> {
             let plain = serde_json::to_vec(value).map_err(S::Error::custom)?;
             match scope.keys.0.get(&self.of) {
                 Some(KeyState::Present(key)) => {
-                    let nonce = nth_nonce(&base, scope.index);
-                    scope.index += 1;
+                    let index = scope.index;
+                    scope.index = index.checked_add(1).ok_or_else(|| {
+                        S::Error::custom(format!("an event holds at most {} personal fields", u16::MAX))
+                    })?;
                     let payload = Payload { msg: &plain, aad: self.of.as_bytes() };
-                    let sealed = key.encrypt(&nonce, payload).map_err(S::Error::custom)?;
-                    Ok(Some(URL_SAFE_NO_PAD.encode(sealed)))
+                    let sealed = key.encrypt(&nth_nonce(&base, index), payload).map_err(S::Error::custom)?;
+                    Ok(Some(URL_SAFE_NO_PAD.encode([&index.to_be_bytes()[..], &sealed].concat())))
                 }
                 // Nothing more is recorded about who was erased.
-                Some(KeyState::Destroyed) => {
-                    scope.index += 1;
-                    Ok(Some(String::new()))
-                }
+                Some(KeyState::Destroyed) => Ok(Some(String::new())),
                 None => {
                     scope.missing.push(self.of);
                     Ok(Some(String::new()))
@@ -179,18 +180,17 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
             let Some(base) = scope.open else {
                 return Err(D::Error::custom("a sealed field while sealing"));
             };
-            let nonce = nth_nonce(&base, scope.index);
-            scope.index += 1;
             if sealed.is_empty() {
                 return Ok(None);
             }
             match scope.keys.0.get(&form.of) {
                 Some(KeyState::Present(key)) => {
                     let bytes = URL_SAFE_NO_PAD.decode(sealed.as_bytes()).map_err(D::Error::custom)?;
-                    let payload = Payload { msg: &bytes, aad: form.of.as_bytes() };
-                    key.decrypt(&nonce, payload)
-                        .map(Some)
-                        .map_err(|_| D::Error::custom(format!("a field about {} can't be opened", form.of)))
+                    let not_ours = || D::Error::custom(format!("a field about {} can't be opened", form.of));
+                    let (index, sealed) = bytes.split_first_chunk::<2>().ok_or_else(not_ours)?;
+                    let nonce = nth_nonce(&base, u16::from_be_bytes(*index));
+                    let payload = Payload { msg: sealed, aad: form.of.as_bytes() };
+                    key.decrypt(&nonce, payload).map(Some).map_err(|_| not_ours())
                 }
                 Some(KeyState::Destroyed) => Ok(None),
                 None => {
@@ -238,38 +238,55 @@ impl<T: JsonSchema> JsonSchema for Plain<T> {
 /// Where events of type `E` have text fields that declare neither [`Personal`] nor [`Plain`]: the paths into their
 /// schema. Every service asserts that this is empty.
 pub fn undeclared_text<E: JsonSchema>() -> Vec<String> {
-    fn walk(node: &serde_json::Value, path: &str, found: &mut Vec<String>) {
-        let Some(object) = node.as_object() else {
-            if let Some(items) = node.as_array() {
-                for (i, item) in items.iter().enumerate() {
-                    walk(item, &format!("{path}/{i}"), found);
-                }
+    let schema = schemars::schema_for!(E);
+    let mut search = UndeclaredText { root: schema.as_value(), followed: Vec::new(), found: Vec::new() };
+    search.walk(schema.as_value(), "");
+    search.found
+}
+
+struct UndeclaredText<'a> {
+    root: &'a serde_json::Value,
+    /// Definitions gone into already: each is looked at once, which also ends recursive types.
+    followed: Vec<&'a str>,
+    found: Vec<String>,
+}
+
+impl<'a> UndeclaredText<'a> {
+    fn walk(&mut self, node: &'a serde_json::Value, path: &str) {
+        if let Some(items) = node.as_array() {
+            for (i, item) in items.iter().enumerate() {
+                self.walk(item, &format!("{path}/{i}"));
             }
+        }
+        let Some(object) = node.as_object() else { return };
+        if object.contains_key("x-personal") || object.contains_key("x-plain") {
             return;
-        };
-        if object.get("x-personal").is_some() || object.get("x-plain").is_some() {
-            return;
+        }
+        // Definitions are looked at from where they are used: what is used in a personal field only needs no
+        // declaration of its own.
+        if let Some(target) = object.get("$ref").and_then(serde_json::Value::as_str)
+            && !self.followed.contains(&target)
+            && let Some(definition) = target.strip_prefix('#').and_then(|path| self.root.pointer(path))
+        {
+            self.followed.push(target);
+            self.walk(definition, path);
         }
         let is_text = match object.get("type") {
             Some(serde_json::Value::String(kind)) => kind == "string",
             Some(serde_json::Value::Array(kinds)) => kinds.iter().any(|kind| kind == "string"),
             _ => false,
         };
-        let says_what =
-            object.contains_key("const") || object.contains_key("enum") || object.contains_key("format");
+        let says_what = ["const", "enum", "format"].iter().any(|key| object.contains_key(*key));
         if is_text && !says_what {
-            found.push(path.to_owned());
+            self.found.push(path.to_owned());
         }
         for (key, value) in object {
             // Only the places where JSON Schema nests schemas or maps of them.
-            if !matches!(key.as_str(), "enum" | "const" | "required" | "default" | "examples") {
-                walk(value, &format!("{path}/{key}"), found);
+            if !matches!(key.as_str(), "$defs" | "enum" | "const" | "required" | "default" | "examples") {
+                self.walk(value, &format!("{path}/{key}"));
             }
         }
     }
-    let mut found = Vec::new();
-    walk(schemars::schema_for!(E).as_value(), "", &mut found);
-    found
 }
 
 /// Why an event couldn't be encoded or decoded.
@@ -307,7 +324,15 @@ impl From<CodecError> for crate::failure::Failure {
 }
 
 fn scoped<R>(scope: Scope, run: impl FnOnce() -> R) -> (R, Vec<Uuid>) {
+    /// Ends the scope even where a field's own implementation panics: nothing else on this thread may meet it.
+    struct End;
+    impl Drop for End {
+        fn drop(&mut self) {
+            SCOPE.with_borrow_mut(|slot| *slot = None);
+        }
+    }
     SCOPE.with_borrow_mut(|slot| *slot = Some(scope));
+    let _end = End;
     let result = run();
     let missing = SCOPE.with_borrow_mut(Option::take).map(|scope| scope.missing).unwrap_or_default();
     (result, missing)
