@@ -92,6 +92,10 @@ impl Default for ExecutorOptions {
     }
 }
 
+/// Where decisions that lost a race queue, by the stream they lost it on: the rivals of one process go one after the
+/// other then, instead of meeting again and again.
+type Queues = [tokio::sync::Mutex<()>; 64];
+
 /// Carries out decisions on one log. Cheap to clone.
 #[derive(Clone)]
 pub struct Executor {
@@ -101,6 +105,7 @@ pub struct Executor {
     cache: Option<Arc<Cache<StreamId, Versioned, ByWeight>>>,
     clock: Arc<dyn Clock>,
     retries: u32,
+    queues: Arc<Queues>,
 }
 
 type Loaded = SmallVec<[(StreamId, Versioned); 4]>;
@@ -118,7 +123,8 @@ impl Executor {
             let items = (options.cache_bytes / 512).max(16) as usize;
             Arc::new(Cache::with_weighter(items, options.cache_bytes, ByWeight))
         });
-        Self { log, keyring, instance, cache, clock, retries: options.retries }
+        let queues = Arc::new(std::array::from_fn(|_| tokio::sync::Mutex::default()));
+        Self { log, keyring, instance, cache, clock, retries: options.retries, queues }
     }
 
     /// The log it works on.
@@ -141,6 +147,7 @@ impl Executor {
         let reads = decide.reads(cx);
         let mut attempt = 0;
         let mut trust_cache = true;
+        let mut turn = None;
         loop {
             let (state, from_cache) = self.load(&reads.0, trust_cache).await?;
             if let (Some(expected), Some((_, target))) = (cx.if_match, state.first())
@@ -150,7 +157,8 @@ impl Executor {
                     trust_cache = false;
                     continue;
                 }
-                return Err(Failure::VersionMismatch { expected, current: target.version });
+                let current = target.version;
+                return self.refused(cx, Failure::VersionMismatch { expected, current }).await;
             }
             let decision = match decide.decide(cx, &State(&state)) {
                 Ok(decision) => decision,
@@ -163,13 +171,16 @@ impl Executor {
             };
             match self.commit(cx, &state, decision).await {
                 Ok(reply) => return Ok(reply),
-                Err(CommitFailure::Commit(CommitError::Conflict { .. })) => {
+                Err(CommitFailure::Commit(CommitError::Conflict { id, .. })) => {
                     trust_cache = false;
                     if attempt >= self.retries || expired(cx) {
                         return Err(Failure::Contended);
                     }
                     pause(attempt).await;
                     attempt += 1;
+                    // One queue at a time: whoever holds a place in one and waited for another could wait for ever.
+                    drop(turn.take());
+                    turn = Some(self.queues[id.as_u128() as usize % self.queues.len()].lock().await);
                 }
                 Err(CommitFailure::Commit(CommitError::ClaimTaken { set })) => {
                     let failure = decide
@@ -217,8 +228,14 @@ impl Executor {
     /// A refused repeat of a command that took effect the first time gets the first answer, unless the refusal says
     /// that the caller has lost access since.
     pub async fn refused(&self, cx: &Context, failure: Failure) -> Result<Reply, Failure> {
-        if let (Failure::Refused(refused), Some((key, content))) = (&failure, self.ledger_keys(cx))
-            && refused.permits_replay
+        let permits_replay = match &failure {
+            Failure::Refused(refused) => refused.permits_replay,
+            // The first one itself moved the version on.
+            Failure::VersionMismatch { .. } => true,
+            _ => false,
+        };
+        if permits_replay
+            && let Some((key, content)) = self.ledger_keys(cx)
             && let Some(record) = self.log.ledger(key).await?
         {
             if record.content != content {
@@ -328,20 +345,17 @@ impl Executor {
                     result => break result.map_err(Failure::from)?,
                 }
             };
-            let slot = match after.iter().position(|(named, _)| *named == stream) {
-                Some(slot) => slot,
-                None => {
-                    let loaded =
-                        state.iter().find(|(named, _)| *named == stream).map(|(_, state)| state.clone());
-                    let expected =
-                        expected.or(loaded.as_ref().map(|loaded| loaded.version)).ok_or_else(|| {
-                            Failure::internal(format!("{stream} is appended to without having been read"))
-                        })?;
-                    commit.appends.push(Append { stream, expected, events: Vec::new() });
-                    after.push((stream, loaded));
-                    after.len() - 1
-                }
-            };
+            let known = after.iter().position(|(named, _)| *named == stream);
+            let slot = known.unwrap_or(after.len());
+            if known.is_none() {
+                let loaded = state.iter().find(|(named, _)| *named == stream).map(|(_, state)| state.clone());
+                let expected =
+                    expected.or(loaded.as_ref().map(|loaded| loaded.version)).ok_or_else(|| {
+                        Failure::internal(format!("{stream} is appended to without having been read"))
+                    })?;
+                commit.appends.push(Append { stream, expected, events: Vec::new() });
+                after.push((stream, loaded));
+            }
             event.apply(&mut after[slot].1);
             commit.appends[slot].events.push(new);
         }
@@ -363,7 +377,9 @@ impl Executor {
         commit.rows = rows;
         let unread = |stream: StreamId| !state.iter().any(|(named, _)| *named == stream);
         let version = match commit.appends.first() {
-            Some(new) if new.expected == 0 && unread(new.stream) => Some(new.events.len() as u64),
+            Some(new) if unread(new.stream) && (new.expected == 0 || state.is_empty()) => {
+                Some(new.expected + new.events.len() as u64)
+            }
             _ => state.first().map(|(target, loaded)| {
                 let slot = after.iter().position(|(named, _)| named == target);
                 slot.and_then(|slot| after[slot].1.as_ref()).map_or(loaded.version, |after| after.version)
@@ -439,7 +455,8 @@ impl Executor {
     }
 }
 
-/// Between two tries: nothing at first, then up to some milliseconds, at random so that rivals part.
+/// Between two tries: nothing at first, for the queue parts those of this process; then up to some milliseconds, at
+/// random, so that those of several processes part as well.
 async fn pause(attempt: u32) {
     if attempt > 0 {
         let bound = 1_u64 << attempt.min(5);
