@@ -56,47 +56,63 @@ impl Middleware for Deadline {
 
 type KeyLock = Arc<tokio::sync::Mutex<()>>;
 
+/// Actor, route and key.
+type KeyName = (Actor, String, String);
+
 /// Lets commands with the same key run one after the other, so that a repeat meets its predecessor's answer in the
 /// ledger instead of racing it. Across processes the ledger's own uniqueness does the same.
 #[derive(Default)]
 pub struct Idempotency {
-    running: Mutex<HashMap<(Actor, String, String), Weak<tokio::sync::Mutex<()>>>>,
+    running: Mutex<HashMap<KeyName, Weak<tokio::sync::Mutex<()>>>>,
+}
+
+/// One command's interest in its key; the last one to go, cancelled or not, takes the key off the list.
+struct Interest<'a> {
+    of: &'a Idempotency,
+    name: KeyName,
+    lock: Option<KeyLock>,
+}
+
+impl Drop for Interest<'_> {
+    fn drop(&mut self) {
+        let mut running = self.of.running.lock();
+        // Given up while the list is held, so that of several that go at once the last one sees that it is.
+        drop(self.lock.take());
+        if running.get(&self.name).is_some_and(|lock| lock.strong_count() == 0) {
+            running.remove(&self.name);
+        }
+    }
 }
 
 impl Idempotency {
-    fn lock_of(&self, cx: &Context) -> Option<((Actor, String, String), KeyLock)> {
+    fn interest(&self, cx: &Context) -> Option<Interest<'_>> {
         let key = cx.idempotency.as_ref()?;
         let name = (cx.actor, key.route.clone(), key.key.clone());
         let mut running = self.running.lock();
-        if let Some(lock) = running.get(&name).and_then(Weak::upgrade) {
-            return Some((name, lock));
-        }
-        let lock = KeyLock::default();
-        running.insert(name.clone(), Arc::downgrade(&lock));
-        Some((name, lock))
+        let lock = running.get(&name).and_then(Weak::upgrade).unwrap_or_else(|| {
+            let lock = KeyLock::default();
+            running.insert(name.clone(), Arc::downgrade(&lock));
+            lock
+        });
+        Some(Interest { of: self, name, lock: Some(lock) })
     }
 }
 
 #[async_trait]
 impl Middleware for Idempotency {
     async fn handle(&self, cx: &Context, command: AnyCommand, next: Next<'_>) -> Result<Reply, Failure> {
-        let Some((name, lock)) = self.lock_of(cx) else {
+        let interest = self.interest(cx);
+        let Some(lock) = interest.as_ref().and_then(|interest| interest.lock.as_ref()) else {
             return next.run(cx, command).await;
         };
         // Waits as long as the deadline around it allows.
-        let turn = match cx.deadline {
+        let waiting = lock.lock();
+        let _turn = match cx.deadline {
             Some(deadline) => {
-                tokio::time::timeout_at(deadline.into(), lock.lock()).await.map_err(|_| Failure::InFlight)?
+                tokio::time::timeout_at(deadline.into(), waiting).await.map_err(|_| Failure::InFlight)?
             }
-            None => lock.lock().await,
+            None => waiting.await,
         };
-        let result = next.run(cx, command).await;
-        drop(turn);
-        drop(lock);
-        let mut running = self.running.lock();
-        if running.get(&name).is_some_and(|lock| lock.strong_count() == 0) {
-            running.remove(&name);
-        }
-        result
+        next.run(cx, command).await
     }
 }

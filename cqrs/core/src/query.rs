@@ -59,10 +59,12 @@ impl<Q: Query, H: QueryHandler<Q>> AnyHandler for Typed<Q, H> {
     }
 }
 
+type Handlers = HashMap<TypeId, (&'static str, Box<dyn AnyHandler>)>;
+
 /// Finds a query's handler.
 #[derive(Clone)]
 pub struct QueryBus {
-    handlers: Arc<HashMap<TypeId, (&'static str, Box<dyn AnyHandler>)>>,
+    handlers: Arc<Handlers>,
 }
 
 impl QueryBus {
@@ -94,7 +96,7 @@ impl QueryBus {
 /// Collects a service's query handlers.
 #[derive(Default)]
 pub struct QueryBusBuilder {
-    handlers: HashMap<TypeId, (&'static str, Box<dyn AnyHandler>)>,
+    handlers: Handlers,
     needed: Vec<(TypeId, &'static str)>,
     wrong: Option<RegistrationError>,
 }

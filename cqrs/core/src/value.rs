@@ -24,7 +24,6 @@ macro_rules! from {
     ($($source:ty => $make:expr;)*) => {
         $(impl From<$source> for Value {
             fn from(value: $source) -> Self {
-                #[expect(clippy::redundant_closure_call, reason = "the closure is the macro's parameter")]
                 $make(value)
             }
         })*
