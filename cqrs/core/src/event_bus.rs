@@ -1,6 +1,6 @@
 //! The event bus: every handler follows its sources on its own, so that one failing harms no other.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -137,9 +137,9 @@ impl EventBusBuilder {
     /// The bus, if every handler has a name of its own and its sources are there.
     pub fn build(self) -> Result<EventBus, EventBusError> {
         let mut followers: Vec<Follower> = Vec::new();
-        let mut named = BTreeMap::new();
+        let mut named = BTreeSet::new();
         for handler in self.handlers {
-            if named.insert(handler.name(), ()).is_some() {
+            if !named.insert(handler.name()) {
                 return Err(EventBusError::SameName(handler.name()));
             }
             for &name in handler.sources() {
@@ -162,6 +162,8 @@ impl EventBusBuilder {
 
 /// How many events are handed over at most in one go.
 const BATCH: usize = 512;
+/// The first wait between two tries of a handler that fails; each is twice the one before.
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest wait between two tries of a handler that fails.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
@@ -206,18 +208,14 @@ impl EventBus {
 
 impl Follower {
     async fn follow(&self, mut stop: watch::Receiver<bool>) {
-        let mut pause = Duration::from_millis(20);
+        let mut pause = FIRST_PAUSE;
+        let mut stood_at = Position(0);
         loop {
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => return,
                 result = AssertUnwindSafe(self.advance()).catch_unwind() => {
                     let error = match result {
-                        Ok(Ok(())) => {
-                            pause = Duration::from_millis(20);
-                            self.error.lock().take();
-                            continue;
-                        }
                         Ok(Err(error)) if error.moved => continue,
                         Ok(Err(error)) => error,
                         Err(panic) => HandlerError::new(
@@ -227,7 +225,9 @@ impl Follower {
                         ),
                     };
                     self.report(&error);
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    // Another standstill than the last one starts with short pauses again.
+                    pause = if error.at == stood_at { (pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
+                    stood_at = error.at;
                 }
             }
             tokio::select! {
@@ -251,7 +251,7 @@ impl Follower {
     }
 
     /// Waits for news and takes them in.
-    async fn advance(&self) -> Result<(), HandlerError> {
+    async fn advance(&self) -> Result<std::convert::Infallible, HandlerError> {
         let source = self.source.name();
         let place =
             self.handler.place(source).await.map_err(|error| HandlerError::store(Position(0), &error))?;

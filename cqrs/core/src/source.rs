@@ -125,14 +125,20 @@ impl<P: Publisher> EventSource for PublicSource<P> {
     }
     async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
         let private = self.log.read(after, limit).await?;
-        let upto = private.last().map_or(after, |last| last.position);
+        let mut upto = after;
         let mut events = Vec::new();
         for event in &private {
-            let public = self.publish(event).await.map_err(|error| match error {
-                CodecError::Store(error) => error,
-                other => StoreError::Corrupt(format!("{} at {}: {other}", self.name, event.position)),
-            })?;
-            events.extend(public);
+            match self.publish(event).await {
+                Ok(public) => events.extend(public),
+                // Those before it go out; the next read begins, and fails, with the one that can't be published.
+                Err(_) if upto > after => break,
+                Err(CodecError::Store(error)) => return Err(error),
+                Err(error) => {
+                    let detail = format!("{} at {}: {error}", self.name, event.position);
+                    return Err(StoreError::Corrupt(detail));
+                }
+            }
+            upto = event.position;
         }
         Ok(Batch { events, upto })
     }
