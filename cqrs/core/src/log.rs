@@ -82,8 +82,8 @@ pub struct Committed {
     pub at: Timestamp,
 }
 
-/// Composes the stored answer once positions are known. Runs inside the commit, short and without fail, and again
-/// if the commit has to be tried again.
+/// Composes the stored answer once positions are known. Runs inside the commit, short and without fail (a panic fails
+/// the commit), and again if the commit has to be tried again.
 pub type Render = Box<dyn Fn(&Committed) -> Vec<u8> + Send + Sync>;
 
 /// The record that makes a command idempotent.
@@ -206,7 +206,7 @@ pub trait Log: Send + Sync + 'static {
     /// What the ledger has for this key.
     async fn ledger(&self, key: [u8; 32]) -> Result<Option<LedgerRecord>, StoreError>;
 
-    /// Who holds a claim.
+    /// Who took a claim last and hasn't given it back; it may have lapsed since.
     async fn claim_owner(&self, set: &'static str, value: [u8; 32]) -> Result<Option<Uuid>, StoreError>;
 
     /// The newest snapshot of a stream: version and bytes.

@@ -15,14 +15,20 @@ use crate::log::{ClaimChange, Commit, CommitError, Committed, Guard, LedgerRecor
 use crate::projection::PlaceStore;
 use crate::value::Value;
 
+/// Who holds a claim, and until when.
+type Holder = (Uuid, Option<Timestamp>);
+
+/// A row's version and columns.
+type StoredRow = (u64, Vec<(&'static str, Value)>);
+
 #[derive(Default)]
 struct Inner {
     events: Vec<Arc<RecordedEvent>>,
     versions: HashMap<(String, Uuid), u64>,
-    claims: HashMap<(&'static str, [u8; 32]), (Uuid, Option<Timestamp>)>,
+    claims: HashMap<(&'static str, [u8; 32]), Holder>,
     ledger: HashMap<[u8; 32], LedgerRecord>,
     snapshots: HashMap<(String, Uuid), (u64, Vec<u8>)>,
-    rows: HashMap<(&'static str, String), (u64, Vec<(&'static str, Value)>)>,
+    rows: HashMap<(&'static str, String), StoredRow>,
     places: HashMap<(String, String), Position>,
     last: Timestamp,
 }
@@ -47,7 +53,7 @@ impl MemoryLog {
     }
 
     /// A row as it was last written, with its version.
-    pub fn row(&self, table: &'static str, key: &Value) -> Option<(u64, Vec<(&'static str, Value)>)> {
+    pub fn row(&self, table: &'static str, key: &Value) -> Option<StoredRow> {
         self.inner.lock().rows.get(&(table, format!("{key:?}"))).cloned()
     }
 }
@@ -98,7 +104,9 @@ impl Inner {
             let held = self.claims.get(&(claim.set, claim.value));
             if claim.change == ClaimChange::Take
                 && held.is_some_and(|(owner, until)| {
-                    *owner != claim.owner && until.is_none_or(|until| until > commit.now)
+                    // In milliseconds, as every store keeps times.
+                    let lapsed = |until: Timestamp| until.as_millisecond() <= commit.now.as_millisecond();
+                    *owner != claim.owner && !until.is_some_and(lapsed)
                 })
             {
                 return Err(CommitError::ClaimTaken { set: claim.set });
@@ -249,7 +257,9 @@ impl PlaceStore for MemoryLog {
     }
 
     async fn save(&self, consumer: &str, source: &str, place: Position) -> Result<(), StoreError> {
-        self.inner.lock().places.insert((consumer.to_owned(), source.to_owned()), place);
+        let mut inner = self.inner.lock();
+        let held = inner.places.entry((consumer.to_owned(), source.to_owned())).or_default();
+        *held = place.max(*held);
         Ok(())
     }
 }

@@ -144,6 +144,6 @@ pub trait Reactor: Send + Sync + 'static {
 pub trait PlaceStore: Send + Sync + 'static {
     /// The last position handled; 0 at first.
     async fn load(&self, consumer: &str, source: &str) -> Result<crate::Position, StoreError>;
-    /// Moves the place forward.
+    /// Moves the place forward; one that is behind the place already kept changes nothing.
     async fn save(&self, consumer: &str, source: &str, place: crate::Position) -> Result<(), StoreError>;
 }

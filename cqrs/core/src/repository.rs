@@ -35,7 +35,7 @@ pub trait Record: Clone + Send + Sync + 'static {
 pub enum Comparison {
     /// Equal; with [`Value::Null`], is null.
     Is,
-    /// Not equal; with [`Value::Null`], is not null.
+    /// Not equal, and not null; with [`Value::Null`], is not null.
     IsNot,
     /// Less.
     Below,
@@ -68,7 +68,8 @@ pub enum Order {
 pub struct QueryOptions {
     /// All must hold.
     pub filters: Vec<Filter>,
-    /// In this order; by key if empty.
+    /// In this order; by key if empty. Text sorts by its bytes where the table's author saw to it (on PostgreSQL, columns
+    /// declared `COLLATE "C"`); where nulls come is the store's choice.
     pub sort: Vec<(&'static str, Order)>,
     /// At most so many; all if `None`.
     pub limit: Option<u32>,
@@ -121,7 +122,7 @@ pub trait BaseRepository<T: Send>: Send + Sync {
     async fn exists(&self, id: Uuid) -> Result<bool, StoreError> {
         Ok(self.find_by_id(id).await?.is_some())
     }
-    /// How many there are.
+    /// How many the filters choose; sort, limit and offset say nothing here.
     async fn count(&self, options: &QueryOptions) -> Result<u64, StoreError>;
 }
 
@@ -186,10 +187,12 @@ impl<A: Aggregate> BaseRepository<A> for EventSourcedRepository<A> {
     }
 }
 
+type VersionedRow = (u64, Vec<Value>);
+
 /// A repository in memory, for tests that need no disk: keeps what `to_persistence` gives and reads it back.
 #[derive(Clone)]
 pub struct InMemoryRepository<T> {
-    rows: Arc<RwLock<Vec<(u64, Vec<Value>)>>>,
+    rows: Arc<RwLock<Vec<VersionedRow>>>,
     of: PhantomData<fn() -> T>,
 }
 
@@ -242,16 +245,33 @@ impl Row for MemoryRow<'_> {
     }
 }
 
+/// As SQL orders values; nulls come first.
 fn compare(a: &Value, b: &Value) -> std::cmp::Ordering {
+    let int = |value: &Value| match value {
+        Value::Int(n) => Some(*n),
+        Value::Bool(b) => Some(i64::from(*b)),
+        _ => None,
+    };
     match (a, b) {
-        (Value::Int(a), Value::Int(b)) => a.cmp(b),
-        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
         (Value::Text(a), Value::Text(b)) => a.cmp(b),
         (Value::Bytes(a), Value::Bytes(b)) => a.cmp(b),
         (Value::Uuid(a), Value::Uuid(b)) => a.cmp(b),
         (Value::Null, Value::Null) => std::cmp::Ordering::Equal,
         (Value::Null, _) => std::cmp::Ordering::Less,
-        _ => std::cmp::Ordering::Greater,
+        _ => int(a).cmp(&int(b)),
+    }
+}
+
+/// As in SQL: null is neither equal to anything nor unequal, but a filter for null finds it.
+fn holds(held: &Value, comparison: Comparison, asked: &Value) -> bool {
+    match (held, comparison, asked) {
+        (held, Comparison::Is, Value::Null) => *held == Value::Null,
+        (held, Comparison::IsNot, Value::Null) => *held != Value::Null,
+        (Value::Null, ..) | (.., Value::Null) => false,
+        (held, Comparison::Is, asked) => compare(held, asked).is_eq(),
+        (held, Comparison::IsNot, asked) => compare(held, asked).is_ne(),
+        (held, Comparison::Below, asked) => compare(held, asked).is_lt(),
+        (held, Comparison::Above, asked) => compare(held, asked).is_gt(),
     }
 }
 
@@ -267,14 +287,8 @@ impl<T: Record> InMemoryRepository<T> {
         let mut chosen = Vec::new();
         'rows: for (_, row) in rows.iter() {
             for filter in &options.filters {
-                let order = compare(&row[column_index::<T>(filter.column)?], &filter.value);
-                let holds = match filter.comparison {
-                    Comparison::Is => order.is_eq(),
-                    Comparison::IsNot => order.is_ne(),
-                    Comparison::Below => order.is_lt(),
-                    Comparison::Above => order.is_gt(),
-                };
-                if !holds {
+                let held = &row[column_index::<T>(filter.column)?];
+                if !holds(held, filter.comparison, &filter.value) {
                     continue 'rows;
                 }
             }
@@ -304,7 +318,8 @@ impl<T: Record> BaseRepository<T> for InMemoryRepository<T> {
         Ok(self.select(&QueryOptions::all().filter(T::COLUMNS[0], id), |_| true)?.pop())
     }
     async fn count(&self, options: &QueryOptions) -> Result<u64, StoreError> {
-        Ok(self.select(options, |_| true)?.len() as u64)
+        let filtered = QueryOptions { filters: options.filters.clone(), ..QueryOptions::default() };
+        Ok(self.select(&filtered, |_| true)?.len() as u64)
     }
 }
 
