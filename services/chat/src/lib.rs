@@ -1,7 +1,7 @@
 //! Parlor's chat service: conversations, who is in them, what is said there, and how much of it one hasn't read.
 //!
 //! Everything that it handles is in the lists below; each entry is a file. Aggregates: [`conversation`] (its settings),
-//! [`membership`], [`read_mark`], [`message`]. Views: [`conversations`], [`timeline`], [`people`].
+//! [`membership`], [`read_mark`], [`message`]. Views: [`conversations`], [`timeline`], [`search`], [`people`].
 
 pub mod add_participant;
 pub mod conversation;
@@ -20,6 +20,7 @@ pub mod publish;
 pub mod read_mark;
 pub mod remove_participant;
 pub mod rename_conversation;
+pub mod search;
 pub mod send_message;
 pub mod timeline;
 pub mod values;
@@ -43,6 +44,8 @@ use mark_messages_read::{MarkMessagesAsRead, MarkMessagesAsReadHandler};
 use people::{People, PeopleProjection};
 use remove_participant::RemoveParticipant;
 use rename_conversation::RenameConversation;
+use search::search_messages::{SearchMessages, SearchMessagesHandler};
+use search::{Search, SearchProjection};
 use send_message::{SendMessage, SendMessageHandler};
 use timeline::get_conversation_messages::{GetConversationMessages, GetConversationMessagesHandler};
 use timeline::get_unread_counts::{GetUnreadCountsHandler, GetUnreadMessagesCount, GetUnreadMessagesCounts};
@@ -69,6 +72,9 @@ impl Deps {
     }
     fn timeline(&self) -> Timeline {
         Timeline::new(self.store.views.clone())
+    }
+    fn search(&self) -> Search {
+        Search::new(self.store.views.clone())
     }
     fn people(&self) -> People {
         People::new(self.store.views.clone())
@@ -110,13 +116,19 @@ pub fn queries(deps: &Deps) -> QueryBusBuilder {
             timeline: deps.timeline(),
             cursors: cursors(),
         })
+        .answer::<SearchMessages, _>(SearchMessagesHandler { search: deps.search(), cursors: cursors() })
         .answer::<GetUnreadMessagesCount, _>(GetUnreadCountsHandler(deps.timeline()))
         .answer::<GetUnreadMessagesCounts, _>(GetUnreadCountsHandler(deps.timeline()))
 }
 
 /// What keeps its views.
 pub fn projections() -> Vec<Arc<dyn Projection>> {
-    vec![Arc::new(PeopleProjection), Arc::new(ConversationsProjection), Arc::new(TimelineProjection)]
+    vec![
+        Arc::new(PeopleProjection),
+        Arc::new(ConversationsProjection),
+        Arc::new(TimelineProjection),
+        Arc::new(SearchProjection),
+    ]
 }
 
 /// What makes its events public.
@@ -142,6 +154,7 @@ pub fn routes() -> Routes {
             timeline::get_conversation_messages::get_conversation_messages
         ))
         .routes(routes!(edit_message::edit_message, delete_message::delete_message))
+        .routes(routes!(search::search_messages::search_messages))
         .routes(routes!(mark_messages_read::mark_messages_as_read))
         .routes(routes!(timeline::get_unread_counts::get_unread_messages_count))
         .routes(routes!(timeline::get_unread_counts::get_unread_messages_counts))

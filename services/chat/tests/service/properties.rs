@@ -107,6 +107,7 @@ async fn compare(chat: &Chat, room: Uuid, people: &[Uuid], model: &Model) {
         let count = chat.ask(*who, GetUnreadMessagesCount { conversation: room }).await.ok();
         let one = chat.ask(*who, GetConversation { conversation: room }).await.ok();
         let pages = pages(chat, *who, room).await;
+        crate::search::compare(chat, room, *who, model).await;
         if !model.includes(*who) {
             assert!(count.is_none() && one.is_none() && pages.is_none(), "{who} is out");
             continue;
