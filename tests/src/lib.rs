@@ -1,1 +1,32 @@
-//! To be filled.
+//! What Parlor's end-to-end tests stand on: the real `parlor` binary, started, killed and stopped like an operator would,
+//! spoken to over HTTP like any client, and judged by a model that shares no code with it.
+//!
+//! Each test has a body that takes a [`Store`] and runs on SQLite and on PostgreSQL. The latter needs a server in
+//! `PARLOR_TEST_POSTGRES_URL` (see `CONTRIBUTING.md`); without one these tests say so and pass.
+//!
+//! | variable | meaning |
+//! |---|---|
+//! | `PARLOR_BIN` | the binary to test; built with cargo, in the tests' own profile, if not set |
+//! | `PARLOR_TEST_POSTGRES_URL` | a PostgreSQL server on which databases may be created |
+//! | `PARLOR_TEST_SEED` | repeats a random run; each prints its seed |
+//! | `PARLOR_TEST_CYCLES` | how often the crash tests kill the server, instead of their short form |
+
+pub mod binary;
+pub mod client;
+pub mod demo;
+pub mod dice;
+pub mod feed;
+pub mod log;
+pub mod model;
+pub mod server;
+pub mod store;
+pub mod user;
+pub mod wait;
+
+pub use client::{Api, Call, Reply};
+pub use dice::Dice;
+pub use feed::{Feed, FeedEvent, Heard};
+pub use server::{Options, Server};
+pub use store::Store;
+pub use user::User;
+pub use wait::eventually;

@@ -1,0 +1,50 @@
+//! Where the binary under test is.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Artifact {
+    #[serde(default)]
+    target: Option<Target>,
+    #[serde(default)]
+    executable: Option<PathBuf>,
+}
+
+#[derive(Deserialize)]
+struct Target {
+    name: String,
+}
+
+/// The `parlor` binary: what `PARLOR_BIN` names, or else what cargo builds, once, in the profile of these tests.
+///
+/// Cargo tells a test where binaries are only if they are of the test's own package.
+pub fn parlor() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| match env::var_os("PARLOR_BIN").filter(|path| !path.is_empty()) {
+        Some(path) => path.into(),
+        None => build(),
+    })
+}
+
+fn build() -> PathBuf {
+    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let mut command = Command::new(cargo);
+    // The whole workspace's features, so that nothing is compiled a second time after `cargo test --workspace`.
+    command.args(["build", "--workspace", "--bin", "parlor", "--message-format=json-render-diagnostics"]);
+    if !cfg!(debug_assertions) {
+        command.arg("--release");
+    }
+    let output = command.stderr(Stdio::inherit()).output().expect("cargo can be started");
+    assert!(output.status.success(), "cargo could not build parlor");
+    let text = String::from_utf8(output.stdout).expect("cargo writes JSON");
+    text.lines()
+        .filter_map(|line| serde_json::from_str::<Artifact>(line).ok())
+        .filter(|artifact| artifact.target.as_ref().is_some_and(|target| target.name == "parlor"))
+        .find_map(|artifact| artifact.executable)
+        .expect("cargo says where it put parlor")
+}

@@ -1,0 +1,148 @@
+//! Live delivery by server-sent events, as in the HTML standard, §9.2.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::time::timeout;
+
+use crate::user::User;
+use crate::wait::PATIENCE;
+
+/// One event of a feed.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct FeedEvent {
+    /// Where to resume after it; transient events have none.
+    #[serde(default)]
+    pub cursor: Option<String>,
+    /// Such as `chat.message-sent`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// What it says.
+    #[serde(default)]
+    pub data: Value,
+}
+
+impl FeedEvent {
+    /// All that it says, to look for words in it.
+    pub fn to_text(&self) -> String {
+        format!("{} {}", self.kind, self.data)
+    }
+}
+
+/// What came of listening for a while.
+#[derive(Debug)]
+pub enum Heard {
+    /// This.
+    Event(FeedEvent),
+    /// The connection ended.
+    End,
+    /// Nothing yet.
+    Nothing,
+}
+
+/// An open connection of somebody's.
+pub struct Feed {
+    chunks: futures::stream::BoxStream<'static, Result<bytes::Bytes, reqwest::Error>>,
+    unread: Vec<u8>,
+    ready: VecDeque<FeedEvent>,
+    cursor: Option<String>,
+}
+
+impl Feed {
+    /// Opens it at a cursor, or now. Returns once the server has said what it resumes from.
+    pub(crate) async fn open(user: &User, cursor: Option<&str>) -> Self {
+        Self::try_open(user, cursor).await.expect("the feed opens")
+    }
+
+    /// Opens it; fails if the server isn't there.
+    pub async fn try_open(user: &User, cursor: Option<&str>) -> Result<Self, reqwest::Error> {
+        let call = user.get("/v1/stream").header("accept", "text/event-stream");
+        let call = match cursor {
+            Some(cursor) => call.header("last-event-id", cursor),
+            None => call,
+        };
+        let response = call.builder().send().await?;
+        let status = response.status().as_u16();
+        assert_eq!(status, 200, "no feed: {response:?}");
+        let kind = response.headers()["content-type"].to_str().expect("a media type").to_owned();
+        assert!(kind.starts_with("text/event-stream"), "{kind}");
+        let chunks = response.bytes_stream().boxed();
+        let cursor = cursor.map(str::to_owned);
+        Ok(Self { chunks, unread: Vec::new(), ready: VecDeque::new(), cursor })
+    }
+
+    /// The next event; `None` if the connection has ended.
+    ///
+    /// # Panics
+    /// If nothing comes for long.
+    pub async fn next(&mut self) -> Option<FeedEvent> {
+        timeout(PATIENCE, self.receive()).await.expect("the feed goes on")
+    }
+
+    /// What comes within this time.
+    pub async fn next_within(&mut self, patience: Duration) -> Heard {
+        match timeout(patience, self.receive()).await {
+            Ok(Some(event)) => Heard::Event(event),
+            Ok(None) => Heard::End,
+            Err(_) => Heard::Nothing,
+        }
+    }
+
+    /// All events up to the next one of this kind, which is the last.
+    pub async fn until(&mut self, kind: &str) -> Vec<FeedEvent> {
+        self.until_one(|event| event.kind == kind).await
+    }
+
+    /// All events up to the first that is as wanted, which is the last.
+    pub async fn until_one(&mut self, wanted: impl Fn(&FeedEvent) -> bool) -> Vec<FeedEvent> {
+        let mut events = Vec::new();
+        loop {
+            let event = self.next().await.unwrap_or_else(|| panic!("the feed ended after {events:?}"));
+            events.push(event);
+            if events.last().is_some_and(&wanted) {
+                return events;
+            }
+        }
+    }
+
+    /// Where to resume after what has been received.
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref()
+    }
+
+    async fn receive(&mut self) -> Option<FeedEvent> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                if event.cursor.is_some() {
+                    self.cursor.clone_from(&event.cursor);
+                }
+                return Some(event);
+            }
+            let chunk = self.chunks.next().await?.ok()?;
+            self.unread.extend_from_slice(&chunk);
+            while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
+                let block: Vec<u8> = self.unread.drain(..end + 2).collect();
+                self.ready.extend(parse(std::str::from_utf8(&block).expect("feeds are UTF-8")));
+            }
+        }
+    }
+}
+
+/// One block of lines as an event; comments alone are none.
+fn parse(block: &str) -> Option<FeedEvent> {
+    let field = |name: &str| -> Option<String> {
+        let values = block.lines().filter_map(|line| {
+            let value = line.strip_prefix(name)?.strip_prefix(':')?;
+            Some(value.strip_prefix(' ').unwrap_or(value))
+        });
+        values.map(str::to_owned).reduce(|all, value| format!("{all}\n{value}"))
+    };
+    let data = field("data")?;
+    let event: FeedEvent =
+        serde_json::from_str(&data).unwrap_or_else(|error| panic!("{error} in the feed: {block}"));
+    assert_eq!(event.cursor, field("id"), "the SSE id is the cursor: {block}");
+    Some(event)
+}

@@ -1,0 +1,96 @@
+//! A service's log as it lies in the store, read past the server: the last word on what was recorded.
+
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags};
+use uuid::Uuid;
+
+use crate::server::Server;
+use crate::store;
+
+/// The logs that there are.
+pub const SERVICES: [&str; 4] = ["user", "auth", "chat", "notification"];
+
+/// One recorded event, without its content, which is sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its place in the log.
+    pub position: u64,
+    /// The kind of its stream.
+    pub category: String,
+    /// Its stream.
+    pub stream: Uuid,
+    /// Its place in the stream.
+    pub version: u64,
+    /// Such as `message.sent`.
+    pub name: String,
+}
+
+const SQL: &str = "SELECT position, category, stream, version, name FROM events ORDER BY position";
+
+/// All events of a service, in order.
+pub async fn read(server: &Server, service: &str) -> Vec<Recorded> {
+    match server.database_url() {
+        None => read_sqlite(&server.data(), service),
+        Some(url) => read_postgres(&url, service).await,
+    }
+}
+
+fn read_sqlite(data: &Path, service: &str) -> Vec<Recorded> {
+    let path = sqlite_path(data, service);
+    let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    let mut statement = connection.prepare(SQL).expect("the log has its table");
+    let rows = statement.query_map((), |row| {
+        Ok(Recorded {
+            position: row.get::<_, i64>(0)? as u64,
+            category: row.get(1)?,
+            stream: stream_of(&row.get::<_, Vec<u8>>(2)?),
+            version: row.get::<_, i64>(3)? as u64,
+            name: row.get(4)?,
+        })
+    });
+    rows.expect("the log can be read").map(|row| row.expect("an event's row")).collect()
+}
+
+async fn read_postgres(url: &str, service: &str) -> Vec<Recorded> {
+    let client = store::connect(url).await;
+    let sql = SQL.replace("FROM events", &format!("FROM {}.events", postgres_schema(service)));
+    let rows = client.query(&sql, &[]).await.expect("the log can be read");
+    rows.iter()
+        .map(|row| Recorded {
+            position: row.get::<_, i64>(0) as u64,
+            category: row.get(1),
+            stream: row.get(2),
+            version: row.get::<_, i64>(3) as u64,
+            name: row.get(4),
+        })
+        .collect()
+}
+
+/// The file of a service's log.
+pub fn sqlite_path(data: &Path, service: &str) -> std::path::PathBuf {
+    data.join(service).join("log.db")
+}
+
+fn postgres_schema(service: &str) -> String {
+    format!("{service}_log")
+}
+
+fn stream_of(bytes: &[u8]) -> Uuid {
+    Uuid::from_slice(bytes).expect("streams are named by UUIDs")
+}
+
+/// Positions without a gap from 1 on, and each stream's versions likewise.
+///
+/// # Panics
+/// Where there is one.
+pub fn assert_gapless(service: &str, events: &[Recorded]) {
+    let mut versions = std::collections::HashMap::new();
+    for (index, event) in events.iter().enumerate() {
+        assert_eq!(event.position, index as u64 + 1, "a gap in the log of {service}");
+        let version = versions.entry((&event.category, event.stream)).or_insert(0);
+        *version += 1;
+        assert_eq!(event.version, *version, "a gap in a stream of {service}: {event:?}");
+    }
+}

@@ -1,0 +1,274 @@
+//! A running `parlor`.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
+use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
+
+use crate::binary::parlor;
+use crate::client::Api;
+use crate::store::{Database, Store};
+use crate::wait::{PATIENCE, within};
+
+/// How a server is to run.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Rate limits, which tests that aren't about them do without.
+    pub limits: bool,
+    /// Other settings, as environment variables.
+    pub settings: Vec<(&'static str, String)>,
+}
+
+/// A server of a test's own: its data, its log and its process all go when it is dropped.
+pub struct Server {
+    store: Store,
+    options: Options,
+    database: Option<Database>,
+    folder: TempDir,
+    address: SocketAddr,
+    metrics: SocketAddr,
+    process: Option<Child>,
+    api: Api,
+}
+
+impl Server {
+    /// Starts one without rate limits on an empty data folder, and waits until it is ready.
+    pub async fn start(store: Store) -> Self {
+        Self::start_with(store, Options::default()).await
+    }
+
+    /// Starts one on an empty data folder, and waits until it is ready.
+    pub async fn start_with(store: Store, options: Options) -> Self {
+        let mut server = Self::prepare(store, options).await;
+        server.start_again().await;
+        server
+    }
+
+    /// Everything but the start.
+    pub async fn prepare(store: Store, options: Options) -> Self {
+        let database = match &store {
+            Store::Sqlite => None,
+            Store::Postgres(url) => Some(Database::create(url).await),
+        };
+        let folder = tempfile::Builder::new().prefix("parlor-e2e-").tempdir().expect("a temporary folder");
+        let [address, metrics] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
+        let api = Api::new(&format!("http://{address}"));
+        Self { store, options, database, folder, address, metrics, process: None, api }
+    }
+
+    /// The store that it runs on.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Speaks to it.
+    pub fn api(&self) -> &Api {
+        &self.api
+    }
+
+    /// Where it tells its metrics.
+    pub fn metrics_address(&self) -> SocketAddr {
+        self.metrics
+    }
+
+    /// Its data folder.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// The URL of its PostgreSQL database, if it runs on one.
+    pub fn database_url(&self) -> Option<String> {
+        self.database.as_ref().map(Database::url)
+    }
+
+    /// Ends its connections to PostgreSQL; gives how many there were.
+    pub async fn end_database_connections(&self) -> i64 {
+        match &self.database {
+            Some(database) => database.end_connections().await,
+            None => 0,
+        }
+    }
+
+    /// Starts it (again), and waits until it is ready; gives how long that took.
+    ///
+    /// # Panics
+    /// If it ends instead, or isn't ready in time; with what it logged.
+    pub async fn start_again(&mut self) -> Duration {
+        self.spawn();
+        let since = Instant::now();
+        let api = self.api.clone();
+        let process = self.process.as_mut().expect("it was just started");
+        let ready = within(PATIENCE, async || {
+            if let Some(status) = process.try_wait().expect("a child can be waited for") {
+                return Some(Err(status));
+            }
+            let reply = api.get("/health/ready").attempt().await.ok()?;
+            (reply.status == 200).then_some(Ok(()))
+        });
+        match ready.await {
+            Some(Ok(())) => since.elapsed(),
+            Some(Err(status)) => {
+                panic!("parlor ended with {status} instead of starting:\n{}", self.log_tail())
+            }
+            None => panic!("parlor isn't ready after {PATIENCE:?}:\n{}", self.log_tail()),
+        }
+    }
+
+    /// Starts it without waiting for anything.
+    pub fn spawn(&mut self) {
+        assert!(self.process.is_none(), "it runs already");
+        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
+        let errors = log.try_clone().expect("a log file");
+        let mut command = self.command(&["serve"]);
+        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
+        self.process = Some(child.expect("parlor can be started"));
+    }
+
+    /// Runs an operator command against its data, to the end.
+    pub async fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = self.command(arguments);
+        command.stdin(Stdio::null());
+        let running = tokio::task::spawn_blocking(move || command.output());
+        running.await.expect("the command was waited for").expect("parlor can be started")
+    }
+
+    /// Runs an operator command that must succeed; gives what it printed.
+    pub async fn run_ok(&self, arguments: &[&str]) -> String {
+        let output = self.run(arguments).await;
+        let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "parlor {arguments:?}: {}\n{out}\n{err}", output.status);
+        out.into_owned()
+    }
+
+    /// The command line of `parlor` with this server's settings.
+    pub fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(parlor());
+        // Nothing of the developer's own settings.
+        for (name, _) in std::env::vars_os() {
+            if name.to_string_lossy().starts_with("PARLOR_") {
+                command.env_remove(name);
+            }
+        }
+        let store = self.database_url().unwrap_or_else(|| "sqlite:".to_owned());
+        command
+            .args(arguments)
+            .current_dir(self.folder.path())
+            .env("PARLOR_LISTEN", self.address.to_string())
+            .env("PARLOR_DATA_DIR", self.data())
+            .env("PARLOR_STORE_URL", store)
+            .env("PARLOR_LIMITS_ENABLED", self.options.limits.to_string())
+            .env("PARLOR_METRICS_LISTEN", self.metrics.to_string());
+        for (name, value) in &self.options.settings {
+            command.env(name, value);
+        }
+        command
+    }
+
+    /// Kills it (SIGKILL) and waits until it's gone.
+    pub fn kill(&mut self) {
+        let mut process = self.process.take().expect("it runs");
+        process.kill().expect("a child can be killed");
+        process.wait().expect("a child can be waited for");
+    }
+
+    /// Asks it to stop (SIGTERM).
+    pub fn ask_to_stop(&self) {
+        let process = self.process.as_ref().expect("it runs");
+        kill_process(Pid::from_child(process), Signal::TERM).expect("a child can be signalled");
+    }
+
+    /// Waits until it has ended by itself; gives how, or `None` if it goes on.
+    pub async fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
+        let process = self.process.as_mut()?;
+        let status = within(patience, async || process.try_wait().expect("a child can be waited for")).await;
+        if status.is_some() {
+            self.process = None;
+        }
+        status
+    }
+
+    /// Stops it as an operator would, and waits until it has ended well.
+    pub async fn stop(&mut self) {
+        self.ask_to_stop();
+        let status = self.ended(PATIENCE).await.expect("parlor stops when asked to");
+        assert!(status.success(), "parlor stopped with {status}:\n{}", self.log_tail());
+    }
+
+    /// All that it logged.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.log_path()).unwrap_or_default()
+    }
+
+    /// The mails that it wrote, oldest first.
+    pub fn mails(&self) -> Vec<String> {
+        let Ok(folder) = fs::read_dir(self.data().join("mail")) else { return Vec::new() };
+        let mut paths: Vec<_> = folder.flatten().map(|entry| entry.path()).collect();
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
+        paths.sort();
+        paths.iter().map(|path| fs::read_to_string(path).expect("a mail can be read")).collect()
+    }
+
+    fn log_path(&self) -> PathBuf {
+        self.folder.path().join("parlor.log")
+    }
+
+    fn log_tail(&self) -> String {
+        let log = self.log();
+        let lines: Vec<_> = log.lines().collect();
+        lines[lines.len().saturating_sub(40)..].join("\n")
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(process) = &mut self.process {
+            // Both fail only if it has ended already.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("--- the end of parlor's log on {} ---\n{}", self.store.name(), self.log_tail());
+        }
+    }
+}
+
+/// A port nobody listens on, below those that the system gives to outgoing connections: a server that is killed and
+/// started again finds it free.
+fn free_port() -> u16 {
+    const FIRST: u16 = 20_000;
+    const COUNT: u16 = 12_000;
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    // Test binaries that run at the same time begin at different places.
+    let start = u16::try_from(std::process::id() % u32::from(COUNT)).expect("less than COUNT");
+    for _ in 0..COUNT {
+        let port = FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
+        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
+            return port;
+        }
+    }
+    panic!("no port is free")
+}
+
+/// Every file under a folder with its content, to see whether anything changed.
+pub fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder can be listed").flatten() {
+            let (path, kind) = (entry.path(), entry.file_type().expect("a file has a type"));
+            if kind.is_dir() {
+                folders.push(path);
+            } else if kind.is_file() {
+                let content = fs::read(&path).expect("a file can be read");
+                found.push((path, content));
+            }
+        }
+    }
+    found.sort();
+    found
+}

@@ -1,0 +1,15 @@
+//! Parlor as a whole: the real binary, over HTTP, on both stores.
+
+#![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line; there is no one to answer")]
+
+mod api;
+mod crash;
+mod demo;
+mod feed;
+mod idempotency;
+mod newcomers;
+mod operator;
+mod removal;
+mod shutdown;
+mod story;
+mod views;
