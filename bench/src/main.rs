@@ -4,6 +4,7 @@
 
 mod client;
 mod echo;
+mod kernel;
 mod report;
 mod run;
 mod scenario;
@@ -26,6 +27,18 @@ struct Arguments {
 enum Command {
     /// Measure sending, reading and listing, and a projection's replay.
     Http(Http),
+    /// Measure the write path alone, without HTTP.
+    Kernel {
+        /// Measure on PostgreSQL too: the URL of a server on which a database may be made.
+        #[arg(long, env = "PARLOR_TEST_POSTGRES_URL")]
+        postgres: Option<String>,
+        /// How many ask at the same time; one run each.
+        #[arg(long, value_delimiter = ',', default_value = "1,32,256")]
+        clients: Vec<usize>,
+        /// Seconds each run lasts.
+        #[arg(long, default_value_t = 5)]
+        seconds: u64,
+    },
     /// The echo server that the figures are compared with (started by `http`).
     #[command(hide = true)]
     Echo {
@@ -70,6 +83,9 @@ impl Http {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Http(http) => run::run(http).await,
+        Command::Kernel { postgres, clients, seconds } => {
+            kernel::run(&clients, Duration::from_secs(seconds), postgres.as_deref()).await
+        }
         Command::Echo { listen } => echo::serve(&listen).await,
     }
 }
