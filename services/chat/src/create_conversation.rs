@@ -255,8 +255,7 @@ impl CommandHandler<CreateConversation> for CreateConversationHandler {
 #[utoipa::path(post, path = "/v1/conversations", tag = "chat",
     request_body = CreateConversationBody,
     responses(
-        (status = 201, description = "Begun", body = ConversationAnswer,
-            headers(("ETag" = String, description = "Its version"))),
+        (status = 201, description = "Begun", body = ConversationAnswer),
         (status = 200, description = "The direct conversation that the two have", body = ConversationAnswer),
         (status = 403, description = "Only users begin conversations"),
         (status = 422, description = "`unknown-participant`, or an invalid value")),

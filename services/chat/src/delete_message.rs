@@ -105,8 +105,7 @@ impl CommandHandler<DeleteMessage> for DeleteMessageHandler {
 /// Its author may, and in a group its admins. The content is gone for everybody; that there was a message remains.
 #[utoipa::path(delete, path = "/v1/conversations/{id}/messages/{messageId}", tag = "chat",
     params(("id" = Uuid, Path, description = "The conversation"),
-        ("messageId" = Uuid, Path, description = "The message"),
-        ("If-Match" = Option<String>, Header, description = "The version that is to be deleted")),
+        ("messageId" = Uuid, Path, description = "The message")),
     responses(
         (status = 204, description = "Deleted, now or before"),
         (status = 403, description = "`not-the-author`: neither its author nor an admin"),

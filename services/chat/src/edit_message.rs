@@ -136,8 +136,7 @@ impl CommandHandler<EditMessage> for EditMessageHandler {
 /// Its author may. Members who were away see the words of before until they are edited again.
 #[utoipa::path(patch, path = "/v1/conversations/{id}/messages/{messageId}", tag = "chat",
     params(("id" = Uuid, Path, description = "The conversation"),
-        ("messageId" = Uuid, Path, description = "The message"),
-        ("If-Match" = Option<String>, Header, description = "The version that is to be edited")),
+        ("messageId" = Uuid, Path, description = "The message")),
     request_body = EditMessageBody,
     responses(
         (status = 200, description = "Edited", body = MessageAnswer),

@@ -16,6 +16,7 @@ pub mod membership;
 pub mod message;
 mod paging;
 pub mod people;
+pub mod problems;
 pub mod publish;
 pub mod read_mark;
 pub mod remove_participant;

@@ -53,7 +53,6 @@ fn by(actor: Actor) -> Uuid {
     actor.user().unwrap_or_default()
 }
 
-#[expect(clippy::too_many_lines, reason = "one match over all events is the point")]
 fn public(private: Private, stream: Uuid, by: Uuid) -> (Uuid, ChatEvent) {
     match private {
         Private::Conversation(ConversationEvent::Created { kind, title, history, creator }) => {
@@ -138,5 +137,86 @@ fn public(private: Private, stream: Uuid, by: Uuid) -> (Uuid, ChatEvent) {
             };
             (conversation, event)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use cqrs_core::testing::{keyring, noon};
+    use cqrs_core::{Event, Position};
+    use futures::executor::block_on;
+
+    use super::*;
+    use crate::fixtures::{ANN, BOB, MSG, ROOM, added, created, deleted, removed, sent};
+    use crate::values::{Kind, Role};
+
+    /// What others hear when Ann causes `event` in `stream`.
+    fn heard<A: cqrs_core::Aggregate>(stream: Uuid, event: &A::Event) -> (Uuid, ChatEvent)
+    where
+        A::Event: Event,
+    {
+        let keyring = keyring();
+        let id = Uuid::from_u128(0xe001);
+        let new = block_on(keyring.encode(id, event)).unwrap();
+        let recorded = RecordedEvent {
+            position: Position(5),
+            id,
+            category: A::CATEGORY.into(),
+            stream,
+            version: 1,
+            name: new.name,
+            schema: new.schema,
+            at: noon(),
+            actor: Actor::User(ANN),
+            correlation: id,
+            causation: None,
+            data: new.data,
+        };
+        let public = ChatPublisher.publish(&Arc::new(recorded), keyring.keys()).unwrap().unwrap();
+        (public.key, public.event)
+    }
+
+    #[test]
+    fn a_message_tells_all_that_a_notification_needs_under_its_conversations_key() {
+        let (key, event) = heard::<Message>(MSG, &sent(ROOM, BOB, "hello"));
+        let ChatEvent::MessageSent { conversation_id, message_id, sender_id, content, kind, .. } = event
+        else {
+            panic!("{event:?}");
+        };
+        assert_eq!((key, conversation_id, message_id, sender_id), (ROOM, ROOM, MSG, BOB));
+        assert_eq!((content.person(), content.text(), kind), (BOB, "hello", Kind::Group.into()));
+    }
+
+    #[test]
+    fn joining_and_leaving_name_who_did_it_under_the_conversations_key() {
+        let membership = Membership::id(ROOM, BOB);
+        let (key, event) = heard::<Membership>(membership, &added(BOB, Role::Member));
+        let ChatEvent::ParticipantAdded { conversation_id, user_id, added_by, .. } = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!((key, conversation_id, user_id, added_by), (ROOM, ROOM, BOB, ANN));
+        let (key, event) = heard::<Membership>(membership, &removed(BOB));
+        let gone = ChatEvent::ParticipantRemoved { conversation_id: ROOM, user_id: BOB, removed_by: ANN };
+        assert_eq!((key, event), (ROOM, gone));
+    }
+
+    #[test]
+    fn a_deletion_names_author_and_deleter() {
+        let (key, event) = heard::<Message>(MSG, &deleted(BOB));
+        let gone = ChatEvent::MessageDeleted {
+            conversation_id: ROOM,
+            message_id: MSG,
+            sender_id: BOB,
+            position: 1,
+            deleted_by: ANN,
+        };
+        assert_eq!((key, event), (ROOM, gone));
+    }
+
+    #[test]
+    fn a_conversation_is_its_own_key() {
+        let (key, event) = heard::<Conversation>(ROOM, &created(Kind::Group));
+        assert_eq!(key, ROOM);
+        assert!(matches!(event, ChatEvent::ConversationCreated { created_by: ANN, .. }), "{event:?}");
     }
 }

@@ -26,6 +26,10 @@ pub struct RenameConversationBody {
 }
 
 /// Tells null from absent.
+#[expect(
+    clippy::option_option,
+    reason = "absent, null and a title are three things, and this is serde's form of them"
+)]
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<Title>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
@@ -142,12 +146,10 @@ impl Decide for RenameConversation {
 ///
 /// Its admins may.
 #[utoipa::path(patch, path = "/v1/conversations/{id}", tag = "chat",
-    params(("id" = Uuid, Path, description = "The conversation"),
-        ("If-Match" = Option<String>, Header, description = "The version that is to be changed")),
+    params(("id" = Uuid, Path, description = "The conversation")),
     request_body = RenameConversationBody,
     responses(
-        (status = 200, description = "The settings as they are now", body = ConversationSettings,
-            headers(("ETag" = String, description = "The new version"))),
+        (status = 200, description = "The settings as they are now", body = ConversationSettings),
         (status = 403, description = "`not-an-admin`"),
         (status = 404, description = "No such conversation, or not one of the caller's"),
         (status = 409, description = "`direct-conversation`: it has no title"),

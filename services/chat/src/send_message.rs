@@ -252,14 +252,14 @@ mod tests {
         sending
     }
 
-    fn said_before(content: &str) -> Option<SentMessage> {
-        Some(SentMessage {
+    fn said_before(content: &str) -> SentMessage {
+        SentMessage {
             position: Position(7),
             at: noon(),
             message_type: MessageType::Text,
             content: content.to_owned(),
             reply_to: None,
-        })
+        }
     }
 
     #[test]
@@ -283,7 +283,7 @@ mod tests {
     fn a_repeat_under_the_same_id_is_the_same_message() {
         let given = || given_room(Kind::Group).with(BOB, Role::Member).message([sent(ROOM, BOB, "hello")]);
         given().when(user(BOB), &hello_as_msg()).refused(SendRefusal::SentBefore);
-        let again = Sending { before: said_before("hello"), ..hello_as_msg() };
+        let again = Sending { before: Some(said_before("hello")), ..hello_as_msg() };
         let then = given().when(user(BOB), &again).is_already();
         assert_eq!(then.answer().position, "7");
     }
@@ -291,9 +291,9 @@ mod tests {
     #[test]
     fn an_id_of_another_message_is_refused() {
         let given = || given_room(Kind::Group).with(BOB, Role::Member);
-        let other = Sending { before: said_before("goodbye"), ..hello_as_msg() };
+        let other = Sending { before: Some(said_before("goodbye")), ..hello_as_msg() };
         given().message([sent(ROOM, BOB, "goodbye")]).when(user(BOB), &other).refused(SendRefusal::IdTaken);
-        let same = Sending { before: said_before("hello"), ..hello_as_msg() };
+        let same = Sending { before: Some(said_before("hello")), ..hello_as_msg() };
         given()
             .message([sent(OTHER_ROOM, BOB, "hello")])
             .when(user(BOB), &same)
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn a_body_is_checked_while_it_is_parsed() {
         let refused = [
-            r#"{}"#,
+            "{}",
             r#"{"content": ""}"#,
             r#"{"content": "a", "type": "sticker"}"#,
             r#"{"content": "a", "colour": "red"}"#,

@@ -44,7 +44,14 @@ CREATE TABLE {p}messages (
 );
 CREATE UNIQUE INDEX {p}messages_by_id ON {p}messages (id);
 CREATE INDEX {p}messages_by_sender ON {p}messages (conversation, sender, position);
-CREATE INDEX {p}messages_deleted ON {p}messages (conversation, position) WHERE deleted_at IS NOT NULL;
+
+-- Which messages were deleted, for those who hadn't read them. A table, for a planner may take no partial index.
+CREATE TABLE {p}deletions (
+  conversation UUID NOT NULL,
+  position BIGINT NOT NULL,
+  sender UUID NOT NULL,
+  PRIMARY KEY (conversation, position)
+);
 
 -- What edited messages said before, for those who were away since.
 CREATE TABLE {p}wordings (

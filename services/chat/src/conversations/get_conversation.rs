@@ -46,8 +46,7 @@ impl serde::Serialize for SeenConversation {
 #[utoipa::path(get, path = "/v1/conversations/{id}", tag = "chat",
     params(("id" = Uuid, Path, description = "The conversation")),
     responses(
-        (status = 200, description = "The conversation", body = ConversationAnswer,
-            headers(("ETag" = String, description = "The version of its settings"))),
+        (status = 200, description = "The conversation", body = ConversationAnswer),
         (status = 404, description = "No such conversation, or not one of the caller's")),
     security(("bearer" = [])))]
 pub(crate) async fn get_conversation(

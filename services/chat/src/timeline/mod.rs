@@ -113,7 +113,7 @@ impl Projection for TimelineProjection {
             version: 1,
             sqlite: include_str!("../../migrations/sqlite/timeline.sql"),
             postgres: include_str!("../../migrations/postgres/timeline.sql"),
-            tables: &["rooms", "tallies", "stays", "messages", "wordings"],
+            tables: &["rooms", "tallies", "stays", "messages", "deletions", "wordings"],
         }
     }
 
@@ -165,11 +165,13 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
             let content = content.into_inner().unwrap_or_default();
             out.run(sql, params![conversation, position, content, meta.position, meta.at]);
         }
-        MessageEvent::Deleted { conversation, position, .. } => {
+        MessageEvent::Deleted { conversation, sender, position } => {
             let sql = "UPDATE {p}messages SET content = '', deleted_at = ?3
                 WHERE conversation = ?1 AND position = ?2";
             out.run(sql, params![conversation, position, meta.at]);
             out.run("DELETE FROM {p}wordings WHERE message = ?1", params![meta.stream]);
+            let sql = "INSERT INTO {p}deletions (conversation, position, sender) VALUES (?1, ?2, ?3)";
+            out.run(sql, params![conversation, position, sender]);
         }
     }
 }

@@ -46,8 +46,8 @@ macro_rules! seen_content {
 macro_rules! unread {
     () => {
         "(r.messages - t.base_messages) - (t.sent - t.base_sent) -
-          (SELECT COUNT(*) FROM {timeline}messages d WHERE d.conversation = t.conversation
-            AND d.deleted_at IS NOT NULL AND d.position > t.base_position AND d.sender <> t.person)"
+          (SELECT COUNT(*) FROM {timeline}deletions d WHERE d.conversation = t.conversation
+            AND d.position > t.base_position AND d.sender <> t.person)"
     };
 }
 
@@ -77,7 +77,7 @@ pub(super) const POSITION_OF: &str = concat!(
 
 /// Messages of the conversation ?2 on one side of the position ?3: at most ?4, leaving out ?5; ?6 is the sum of both.
 /// Each stay is read along the messages' own order, and never further than the page needs, so that what happened in an
-/// absence costs nothing. Nothing at all unless the viewer is in now.
+/// absence costs nothing. Nothing at all unless the viewer is in now. (To SQLite, CROSS JOIN means: in this order.)
 macro_rules! page {
     ($messages:ident, $side:literal, $order:literal) => {
         concat!(
@@ -97,7 +97,7 @@ macro_rules! page {
     };
     (@messages within, $side:literal, $order:literal) => {
         concat!(
-            "JOIN {p}messages m ON m.conversation = s.conversation AND m.position IN (",
+            "CROSS JOIN {p}messages m ON m.conversation = s.conversation AND m.position IN (",
             page!(@of_stay "x.position", $side, $order),
             ")"
         )

@@ -57,8 +57,8 @@ async fn two_talk_and_each_sees_it_all() {
     for who in [ann, bob] {
         assert_eq!(read(&chat, who, room.id).await, ["hi!", "hello"]);
         assert_eq!(unread(&chat, who, room.id).await, 1);
-        let list = chat.ask(who, GetConversations::default()).await.unwrap();
-        let [listed] = &list.items[..] else { panic!("{list:?}") };
+        let page = chat.ask(who, GetConversations::default()).await.unwrap();
+        let [listed] = &page.items[..] else { panic!("{page:?}") };
         let last = listed.last_message.as_ref().unwrap();
         assert_eq!((last.id, last.content.as_str(), last.sender_id), (answer.id, "hi!", bob));
         assert_eq!((listed.unread_count, listed.updated_at), (1, answer.created_at));
