@@ -4,7 +4,7 @@
 //! (`user-created.v2`), and a field may only be added if it can be absent. Texts about a person are
 //! [`Personal`](cqrs_core::Personal), sealed wherever the event travels.
 
-pub mod chat;
 pub mod auth;
+pub mod chat;
 pub mod notification;
 pub mod user;

@@ -8,6 +8,7 @@ use uuid::Uuid;
 /// The public events of the notification service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data")]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub enum NotificationEvent {
     /// Somebody is told something.
     #[serde(rename = "notification-created.v1", rename_all = "camelCase")]

@@ -5,6 +5,8 @@
 
 pub mod create_notification;
 pub mod get_preferences;
+#[cfg(test)]
+mod http_tests;
 pub mod inbox;
 pub mod mark_all_as_read;
 pub mod mark_as_read;

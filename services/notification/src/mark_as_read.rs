@@ -39,10 +39,10 @@ pub(crate) fn mark(
     decision: Decision<()>,
     notifications: &Notifications,
     version: u64,
-    notification: Notification,
+    notification: &Notification,
 ) -> Decision<()> {
     let (id, user) = (notification.id, notification.user);
-    let row = notifications.write(&Notification { read: true, ..notification }, version);
+    let row = notifications.write(&Notification { read: true, ..notification.clone() }, version);
     decision.row(row).record_beside_row(CATEGORY, id, version, NotificationEvent::Read { user })
 }
 
@@ -60,7 +60,7 @@ impl CommandHandler<MarkNotificationAsRead> for MarkAsReadHandler {
             let decision = if notification.read {
                 Decision::done()
             } else {
-                mark(Decision::done(), &self.notifications, version, notification)
+                mark(Decision::done(), &self.notifications, version, &notification)
             };
             if let Some(reply) = self.executor.run_prepared(cx, decision).await? {
                 return Ok(reply);

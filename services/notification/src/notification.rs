@@ -24,6 +24,7 @@ pub const INBOX: &str = "inbox";
 /// What happens to a notification.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", content = "data", rename_all_fields = "camelCase")]
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are the large one")]
 pub enum NotificationEvent {
     /// Somebody is told something.
     #[serde(rename = "notification.created")]

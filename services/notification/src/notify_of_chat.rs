@@ -457,7 +457,7 @@ mod tests {
     #[tokio::test]
     async fn a_rename_is_known_to_mentions_and_in_the_words_that_follow() {
         let world = World::with_three_in(Group).await;
-        world.call(BOB, "Robert Ö").await;
+        world.call_them(BOB, "Robert Ö").await;
         world.chat_says(&group(1, BOB, "it's me")).await;
         world.chat_says(&group(2, ANN, "@bob?")).await;
         assert!(world.inbox(BOB).await.is_empty());

@@ -54,7 +54,7 @@ impl CommandHandler<ReadWithMessages> for ReadWithMessagesHandler {
                 if let Some((version, notification)) = self.notifications.load(notification.id).await?
                     && !notification.read
                 {
-                    decision = mark(decision, &self.notifications, version, notification);
+                    decision = mark(decision, &self.notifications, version, &notification);
                 }
             }
             match self.executor.run_prepared(cx, decision).await? {

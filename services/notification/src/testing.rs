@@ -2,17 +2,28 @@
 
 use std::sync::Arc;
 
+use async_trait::async_trait;
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
 use cqrs_core::testing::Told;
 use cqrs_core::{
     Actor, Clock as _, Command, CommandBus, Context, Event, EventSource, Failure, Incoming, Personal, Query,
     QueryBus, Reactor, RecordedEvent, Reply, SystemClock, TokenCodec,
 };
-use cqrs_http::{Limit, Page};
+use cqrs_http::{
+    Authenticator, Edge, EdgeParts, HttpOptions, Identity, Limit, NothingToWaitFor, Page, unauthenticated,
+};
 use cqrs_sql::testing::TestStore;
+use cqrs_sql::{Location, Pool};
+use http_body_util::BodyExt as _;
+use jiff::Timestamp;
 use parlor_contracts::chat::{
     ChatEvent, ConversationHistory, ConversationKind, MessageType, ParticipantRole,
 };
 use parlor_contracts::user::UserEvent;
+use serde_json::Value;
+use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::Deps;
@@ -36,17 +47,80 @@ pub(crate) struct World {
     pub(crate) notify_of_sign_ins: NotifyOfSignIns,
     commands: CommandBus,
     queries: QueryBus,
+    router: Router,
+}
+
+/// Believes what a request says: `Bearer USER ROLE…`.
+struct AsSaid;
+
+#[async_trait]
+impl Authenticator for AsSaid {
+    async fn authenticate(&self, headers: &HeaderMap, _: Timestamp) -> Result<Identity, Failure> {
+        let said =
+            headers.get("authorization").and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let mut words = said.ok_or_else(|| unauthenticated("nobody"))?.split(' ');
+        let id =
+            words.next().and_then(|id| Uuid::parse_str(id).ok()).ok_or_else(|| unauthenticated("nobody"))?;
+        let roles: Vec<String> = words.map(str::to_owned).collect();
+        let is_service = roles.iter().any(|role| role == "service");
+        let actor = if is_service { Actor::Service(id) } else { Actor::User(id) };
+        Ok(Identity { actor, roles, session: None })
+    }
+}
+
+/// What came back over HTTP.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Value,
+}
+
+impl Answer {
+    /// A header's value; empty if it isn't there.
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    }
 }
 
 impl World {
+    /// On SQLite.
     pub(crate) async fn new() -> Self {
-        let store =
-            TestStore::new(crate::NAME, crate::projections(), crate::WRITE_SCHEMA).await.expect("opens");
+        Self::on(TestStore::new(crate::NAME, crate::projections(), crate::WRITE_SCHEMA).await.expect("opens"))
+    }
+
+    /// On PostgreSQL, in schemas of this test's own; `None` where the tests have no server.
+    pub(crate) async fn on_postgres(test: &str) -> Option<Self> {
+        let Some(url) = std::env::var("PARLOR_TEST_POSTGRES_URL").ok().filter(|url| !url.is_empty()) else {
+            eprintln!("skipped: PARLOR_TEST_POSTGRES_URL names no server (cargo xtask test starts one)");
+            return None;
+        };
+        let pool = Pool::new(&url, 4).expect("a pool");
+        let schema = |part: &str| format!("notification_{test}_{}_{part}", std::process::id());
+        let log = Location::Postgres { pool: pool.clone(), schema: schema("log") };
+        let views = Location::Postgres { pool, schema: schema("views") };
+        let store = TestStore::at(crate::NAME, log, views, crate::projections(), crate::WRITE_SCHEMA).await;
+        Some(Self::on(store.expect("opens")))
+    }
+
+    fn on(store: TestStore) -> Self {
         let deps = Deps { store: store.store.clone(), tokens: TokenCodec::new(&[7; 32]) };
         let told = |name| Arc::new(Told::by(name, deps.store.executor.keyring().clone()));
         let commands = crate::commands(&deps).build().expect("each has one handler");
         let queries = crate::queries(&deps).build().expect("each has one handler");
+        let edge = Edge::new(EdgeParts {
+            commands: commands.clone(),
+            queries: queries.clone(),
+            log: crate::NAME,
+            epoch: deps.store.executor.log().epoch(),
+            tokens: deps.tokens.clone(),
+            waiter: Arc::new(NothingToWaitFor),
+            authenticator: Arc::new(AsSaid),
+            options: HttpOptions::default(),
+        });
+        let (router, _) = crate::routes().split_for_parts();
+        let router = cqrs_http::layer(router.with_state(edge), &HttpOptions::default());
         Self {
+            router,
             chat: told("chat.public"),
             users: told("user.public"),
             auth: told("auth.public"),
@@ -60,15 +134,19 @@ impl World {
 
     /// A world in which Ann, Bob and Cy are known by name and in one conversation.
     pub(crate) async fn with_three_in(kind: ConversationKind) -> Self {
-        let world = Self::new().await;
+        Self::new().await.peopled(kind).await
+    }
+
+    /// The same, of this world.
+    pub(crate) async fn peopled(self, kind: ConversationKind) -> Self {
         for (user, name) in [(ANN, "Ann"), (BOB, "Bob"), (CY, "Cy")] {
-            world.call(user, name).await;
+            self.call_them(user, name).await;
         }
         let members: &[Uuid] = if kind == ConversationKind::Direct { &[ANN, BOB] } else { &[ANN, BOB, CY] };
         for user in members {
-            world.chat_says(&joined(*user, *user, kind)).await;
+            self.chat_says(&joined(*user, *user, kind)).await;
         }
-        world
+        self
     }
 
     pub(crate) fn cx(actor: Actor) -> Context {
@@ -80,7 +158,7 @@ impl World {
     }
 
     /// User says what somebody is called.
-    pub(crate) async fn call(&self, user: Uuid, name: &str) {
+    pub(crate) async fn call_them(&self, user: Uuid, name: &str) {
         let display_name = Personal::new(user, name.to_owned());
         let event =
             UserEvent::UserProfileUpdated { user_id: user, display_name, bio: None, avatar_url: None };
@@ -114,6 +192,35 @@ impl World {
     ) -> Result<(), Failure> {
         let keys = self.store.store.executor.keyring().keys().clone();
         reactor.react(&Incoming { source, meta: told, keys: &keys }).await
+    }
+
+    /// A request over HTTP, once the views hold everything; `headers` as `name: value`.
+    pub(crate) async fn call(
+        &self,
+        who: &str,
+        request: &str,
+        body: Option<Value>,
+        headers: &[&str],
+    ) -> Answer {
+        self.project().await;
+        let (method, uri) = request.split_once(' ').expect("a method and a path");
+        let mut builder =
+            Request::builder().method(method).uri(uri).header("authorization", format!("Bearer {who}"));
+        for header in headers {
+            let (name, value) = header.split_once(": ").expect("a header");
+            builder = builder.header(name, value);
+        }
+        let request = match body {
+            Some(body) => {
+                builder.header("content-type", "application/json").body(Body::from(body.to_string()))
+            }
+            None => builder.body(Body::empty()),
+        };
+        let response = self.router.clone().oneshot(request.expect("a request")).await.expect("infallible");
+        let (parts, body) = response.into_parts();
+        let bytes = body.collect().await.expect("a body").to_bytes();
+        let body = if bytes.is_empty() { Value::Null } else { serde_json::from_slice(&bytes).expect("JSON") };
+        Answer { status: parts.status.as_u16(), headers: parts.headers, body }
     }
 
     /// Lets the views take everything in.

@@ -12,6 +12,8 @@ pub mod create_user;
 pub mod delete_user;
 pub mod disable_user;
 pub mod enable_user;
+#[cfg(test)]
+mod http_tests;
 pub mod own;
 pub mod patch;
 pub mod profile;
