@@ -118,12 +118,14 @@ async fn what_was_sent_or_edited_in_an_absence_stays_unseen() {
     let (ann, bob) = (chat.user("Ann").await, chat.user("Bob").await);
     let room = chat.group(ann, &[bob], History::SinceJoining).await.id;
     let early = chat.say(ann, room, "early").await;
-    chat.act(ann, RemoveParticipant { conversation: room, user: bob }).await.unwrap();
     let edit = |message: &MessageAnswer, text: &str| EditMessage {
         conversation: room,
         message: message.id,
         content: content(text),
     };
+    chat.act(ann, edit(&early, "early, edited")).await.unwrap();
+    chat.act(ann, edit(&early, "early, edited twice")).await.unwrap();
+    chat.act(ann, RemoveParticipant { conversation: room, user: bob }).await.unwrap();
     chat.act(ann, edit(&early, "early, edited in the absence")).await.unwrap();
     let absent = chat.say(ann, room, "in the absence").await;
     chat.project().await;
@@ -139,7 +141,7 @@ async fn what_was_sent_or_edited_in_an_absence_stays_unseen() {
     chat.act(ann, AddParticipant { conversation: room, user: bob, role: None }).await.unwrap();
     chat.say(ann, room, "late").await;
     chat.project().await;
-    assert_eq!(read(&chat, bob, room).await, ["late", "early"]);
+    assert_eq!(read(&chat, bob, room).await, ["late", "early, edited twice"]);
     assert_eq!(unread(&chat, bob, room).await, 1);
     // The absence hides the message from commands, too.
     let mark = MarkMessagesAsRead { conversation: room, up_to: absent.id };
@@ -299,4 +301,60 @@ async fn a_list_names_the_first_twenty_by_when_they_joined() {
     let first = chat.ask(ann, ask(None)).await.unwrap();
     let rest = chat.ask(ann, ask(first.next_cursor)).await.unwrap();
     assert_eq!((first.items.len(), rest.items.len(), rest.next_cursor), (20, 5, None));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_sent_after_a_removal_that_it_races() {
+    let chat = std::sync::Arc::new(Chat::start().await);
+    let (ann, bob) = (chat.user("Ann").await, chat.user("Bob").await);
+    let room = chat.group(ann, &[bob], History::SinceJoining).await.id;
+    let sends: Vec<_> = (0..200)
+        .map(|n| {
+            let chat = chat.clone();
+            tokio::spawn(async move { chat.act(bob, saying(room, &n.to_string())).await })
+        })
+        .collect();
+    chat.say(ann, room, "let them begin").await;
+    let removal = chat.act(ann, RemoveParticipant { conversation: room, user: bob }).await.unwrap().position;
+    let mut sent = 0;
+    for send in sends {
+        match send.await.unwrap() {
+            Ok(reply) => {
+                assert!(reply.position < removal, "{} was sent after {removal}", reply.position);
+                sent += 1;
+            }
+            refused => assert_eq!(code(refused), "not-found"),
+        }
+    }
+    chat.project().await;
+    let limit = Limit::MAX;
+    let (texts, _) = page(&chat, ann, room, MessagesParams { limit, ..MessagesParams::default() }).await;
+    assert_eq!(texts.len(), (sent + 1).min(200));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_who_begin_a_direct_conversation_at_once_meet_in_one() {
+    let chat = Chat::start().await;
+    for _ in 0..10 {
+        let (ann, bob) = (chat.user("Ann").await, chat.user("Bob").await);
+        let begin = |me, other| {
+            let body = CreateConversationBody {
+                kind: Kind::Direct,
+                participants: vec![other],
+                title: None,
+                history: History::SinceJoining,
+            };
+            chat.act(me, CreateConversation(body))
+        };
+        let (one, other) = tokio::join!(begin(ann, bob), begin(bob, ann));
+        let (one, other) = (one.unwrap(), other.unwrap());
+        let created = [&one, &other].iter().filter(|reply| reply.outcome == Outcome::Created).count();
+        let id = |reply: &cqrs_core::Reply| {
+            reply.parse::<parlor_chat::conversations::ConversationAnswer>().unwrap().id
+        };
+        assert_eq!((created, id(&one)), (1, id(&other)));
+        chat.project().await;
+        let room = chat.ask(ann, GetConversation { conversation: id(&one) }).await.unwrap().answer;
+        assert_eq!((room.participants.len(), room.participant_count), (2, 2));
+    }
 }

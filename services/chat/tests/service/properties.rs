@@ -101,7 +101,16 @@ async fn pages(chat: &Chat, who: Uuid, room: Uuid) -> Option<Vec<(Uuid, Option<S
     }
 }
 
-async fn compare(chat: &Chat, room: Uuid, people: &[Uuid], model: &Model) {
+/// A conversation that was lived through.
+pub struct Lived {
+    room: Uuid,
+    people: Vec<Uuid>,
+    model: Model,
+}
+
+/// Everybody sees what the model says, on every page.
+pub async fn compare(chat: &Chat, Lived { room, people, model }: &Lived) {
+    let room = *room;
     chat.project().await;
     for who in people {
         let count = chat.ask(*who, GetUnreadMessagesCount { conversation: room }).await.ok();
@@ -122,7 +131,7 @@ async fn compare(chat: &Chat, room: Uuid, people: &[Uuid], model: &Model) {
     }
 }
 
-fn on_one_store<F: Future<Output = ()>>(run: impl FnOnce(&'static Chat) -> F) {
+fn on_one_store(run: impl AsyncFnOnce(&'static Chat)) {
     static RUNTIME: OnceLock<(tokio::runtime::Runtime, Chat)> = OnceLock::new();
     let (runtime, chat) = RUNTIME.get_or_init(|| {
         let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -133,7 +142,7 @@ fn on_one_store<F: Future<Output = ()>>(run: impl FnOnce(&'static Chat) -> F) {
 }
 
 /// Lets four people go through the steps in a conversation of their own, and compares views and model at the end.
-pub async fn live_through(chat: &Chat, open: bool, steps: Vec<Step>) {
+pub async fn live_through(chat: &Chat, open: bool, steps: Vec<Step>) -> Lived {
     let mut people = Vec::new();
     for name in ["Ann", "Bob", "Cid", "Dee"] {
         people.push(chat.user(name).await);
@@ -147,12 +156,16 @@ pub async fn live_through(chat: &Chat, open: bool, steps: Vec<Step>) {
     }
     let model = Model::of(chat, room, before).await;
     assert_eq!(model.ids(), sent, "in the order of sending");
-    compare(chat, room, &people, &model).await;
+    let lived = Lived { room, people, model };
+    compare(chat, &lived).await;
+    lived
 }
 
 proptest! {
     #[test]
     fn views_show_what_the_model_says(open in any::<bool>(), steps in steps()) {
-        on_one_store(|chat| live_through(chat, open, steps));
+        on_one_store(async |chat| {
+            live_through(chat, open, steps).await;
+        });
     }
 }

@@ -112,10 +112,21 @@ impl Chat {
         user_id
     }
 
+    /// What the user service made public.
+    fn users(&self) -> Arc<dyn EventSource> {
+        Arc::new(LogSource(self.users.clone()))
+    }
+
     /// Lets the views take in everything.
     pub async fn project(&self) {
-        let users: Arc<dyn EventSource> = Arc::new(LogSource(self.users.clone()));
-        self.store.project(&[users]).await.unwrap();
+        self.store.project(&[self.users()]).await.unwrap();
+    }
+
+    /// Fills a view anew, from the beginning.
+    pub async fn rebuild(&self, view: &str) {
+        let (views, keyring) = (&self.store.store.views, self.store.store.executor.keyring());
+        let sources = [self.users(), self.store.store.source()];
+        views.rebuild(view, &sources, keyring, |_| ()).await.unwrap();
     }
 
     pub async fn act<C: Command>(&self, who: Uuid, command: C) -> Result<Reply, Failure> {
