@@ -96,6 +96,16 @@ pub struct LedgerEntry {
     pub answer: Render,
 }
 
+impl LedgerEntry {
+    /// The record to keep. A store asks for it before it changes anything: composing the answer is a command's own code,
+    /// and a panic there must fail that command and nothing else.
+    pub fn record(&self, committed: &Committed) -> Result<LedgerRecord, StoreError> {
+        std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| (self.answer)(committed)))
+            .map(|answer| LedgerRecord { content: self.content, answer })
+            .map_err(|_| StoreError::Other("composing an answer panicked".to_owned()))
+    }
+}
+
 /// One command's changes: all of them or none.
 pub struct Commit {
     /// What happened.
@@ -119,6 +129,13 @@ pub struct Commit {
 }
 
 impl Commit {
+    /// What committing it gives in a log at `head` whose time has come to `last`.
+    pub fn outcome(&self, head: Position, last: Timestamp) -> Committed {
+        let events = self.appends.iter().map(|append| append.events.len() as u64).sum::<u64>();
+        let at = Timestamp::from_millisecond(self.now.max(last).as_millisecond()).unwrap_or(last);
+        Committed { first: Position(head.0 + events.min(1)), last: Position(head.0 + events), at }
+    }
+
     /// An empty commit by `actor`.
     pub fn new(actor: Actor, correlation: Uuid, now: Timestamp) -> Self {
         Self {

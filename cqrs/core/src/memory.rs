@@ -129,9 +129,9 @@ impl Log for MemoryLog {
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         let mut inner = self.inner.lock();
         inner.check(&commit)?;
-        let before = inner.events.len() as u64;
-        inner.last = inner.last.max(commit.now);
-        let at = Timestamp::from_millisecond(inner.last.as_millisecond()).unwrap_or(inner.last);
+        let committed = commit.outcome(Position(inner.events.len() as u64), inner.last);
+        let record = commit.ledger.as_ref().map(|entry| entry.record(&committed)).transpose()?;
+        inner.last = committed.at;
         for append in commit.appends {
             for (version, event) in (append.expected + 1..).zip(append.events) {
                 let position = Position(inner.events.len() as u64 + 1);
@@ -144,7 +144,7 @@ impl Log for MemoryLog {
                     version,
                     name: event.name,
                     schema: event.schema,
-                    at,
+                    at: committed.at,
                     actor: commit.actor,
                     correlation: commit.correlation,
                     causation: commit.causation,
@@ -180,15 +180,9 @@ impl Log for MemoryLog {
                 }
             }
         }
-        let head = inner.events.len() as u64;
-        let first = if head > before { before + 1 } else { head };
-        let committed = Committed { first: Position(first), last: Position(head), at };
-        if let Some(entry) = commit.ledger {
-            let record = LedgerRecord { content: entry.content, answer: (entry.answer)(&committed) };
-            inner.ledger.insert(entry.key, record);
-        }
+        inner.ledger.extend(commit.ledger.map(|entry| entry.key).zip(record));
         // Still under the lock: heads are announced in the order of their commits.
-        self.head.send_replace(Position(head));
+        self.head.send_replace(committed.last);
         drop(inner);
         Ok(committed)
     }

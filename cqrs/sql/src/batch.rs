@@ -106,20 +106,23 @@ impl Plan {
             at: last_at,
         };
         for Waiting { commit, .. } in batch {
-            let result = match check(commit, facts) {
-                Ok(()) => Ok(plan.take(commit, facts)),
-                Err(error) => Err(error),
-            };
+            let result = check(commit, facts).and_then(|()| plan.take(commit, facts));
             plan.results.push(result);
         }
         plan
     }
 
-    fn take(&mut self, commit: &Commit, facts: &mut Facts) -> Committed {
+    fn take(&mut self, commit: &Commit, facts: &mut Facts) -> Result<Committed, CommitError> {
         // Time never goes back, so that it follows the order of positions whatever clocks do.
-        self.at = self.at.max(commit.now.as_millisecond());
-        let at = Timestamp::from_millisecond(self.at).unwrap_or(commit.now);
-        let before = self.head.0;
+        let last = Timestamp::from_millisecond(self.at).unwrap_or_default();
+        let committed = commit.outcome(self.head, last);
+        if let Some(entry) = &commit.ledger {
+            let record = entry.record(&committed)?;
+            facts.ledger.insert(entry.key, record.clone());
+            self.ledger.push((entry.key, record));
+        }
+        let at = committed.at;
+        self.at = at.as_millisecond();
         for append in &commit.appends {
             for (version, event) in (append.expected + 1..).zip(&append.events) {
                 self.head.0 += 1;
@@ -166,14 +169,7 @@ impl Plan {
             }
             self.rows.push((row.clone(), version));
         }
-        let first = if self.head.0 > before { before + 1 } else { before };
-        let committed = Committed { first: Position(first), last: self.head, at };
-        if let Some(entry) = &commit.ledger {
-            let record = LedgerRecord { content: entry.content, answer: (entry.answer)(&committed) };
-            facts.ledger.insert(entry.key, record.clone());
-            self.ledger.push((entry.key, record));
-        }
-        committed
+        Ok(committed)
     }
 
     /// Whether there is anything to write.
