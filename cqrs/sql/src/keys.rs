@@ -29,13 +29,9 @@ impl SqlKeyStore {
             Location::Sqlite(path) => {
                 let path = path.clone();
                 sqlite::blocking(move || {
-                    let connection = sqlite::open(&path, Durability::Full)?;
-                    connection
-                        .execute_batch(
-                            "CREATE TABLE IF NOT EXISTS person_keys (person BLOB PRIMARY KEY, key BLOB)
-                             STRICT, WITHOUT ROWID",
-                        )
-                        .map_err(|error| sqlite_error(&error))?;
+                    let schema = "CREATE TABLE IF NOT EXISTS person_keys (person BLOB PRIMARY KEY, key BLOB)
+                                  STRICT, WITHOUT ROWID";
+                    let connection = sqlite::open_side(&path, Durability::Full, schema)?;
                     Ok(Self(Backend::Sqlite(Arc::new(Mutex::new(connection)))))
                 })
                 .await

@@ -95,7 +95,7 @@ impl SqliteLog {
         head: watch::Sender<Position>,
         tail: Arc<Tail>,
     ) -> Result<Self, StoreError> {
-        refuse_newer(path)?;
+        refuse_foreign(path)?;
         let connection = super::open(path, Durability::Full)?;
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}"))
@@ -207,28 +207,25 @@ impl SqliteLog {
     }
 }
 
-/// A newer version's store is recognised before anything is written to it.
-fn refuse_newer(path: &Path) -> Result<(), StoreError> {
-    if !path.exists() {
-        return Ok(());
-    }
-    let found = (|| -> rusqlite::Result<Option<Vec<u8>>> {
-        let connection = Connection::open_with_flags(path, rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY)?;
-        let known: bool = connection.query_row(
-            "SELECT count(*) > 0 FROM sqlite_schema WHERE name = 'meta'",
-            [],
-            |row| row.get(0),
-        )?;
-        if !known {
-            return Ok(None);
+/// What isn't a log of a known format is recognised before anything is written to it.
+fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
+    let found = super::inspect(path, |connection| {
+        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+        let tables = count("SELECT count(*) FROM sqlite_schema")?;
+        if count("SELECT count(*) FROM sqlite_schema WHERE name = 'meta'")? == 0 {
+            return Ok((tables, None));
         }
-        connection.query_row("SELECT value FROM meta WHERE key = 'format'", [], |row| row.get(0)).optional()
-    })()
-    .map_err(|error| match sqlite_error(&error) {
-        StoreError::Corrupt(detail) => StoreError::Corrupt(format!("{}: {detail}", path.display())),
-        other => other,
+        let format = "SELECT value FROM meta WHERE key = 'format'";
+        Ok((tables, connection.query_row(format, [], |row| row.get::<_, Vec<u8>>(0)).optional()?))
     })?;
-    crate::log::check_format(&path.display().to_string(), found.as_deref())
+    match found {
+        None | Some((0, _)) => Ok(()),
+        Some((_, None)) => Err(StoreError::Corrupt(format!(
+            "{} is a database of something else, not a log's",
+            path.display()
+        ))),
+        Some((_, format)) => crate::log::check_format(&path.display().to_string(), format.as_deref()),
+    }
 }
 
 fn version(connection: &Connection, stream: StreamId) -> rusqlite::Result<u64> {

@@ -34,10 +34,7 @@ pub(crate) fn open(path: &Path, durability: Durability) -> Result<Connection, St
         )));
     }
     let connection = Connection::open(path).map_err(|error| sqlite_error(&error))?;
-    prepare(&connection, durability).map_err(|error| match sqlite_error(&error) {
-        StoreError::Corrupt(detail) => StoreError::Corrupt(format!("{}: {detail}", path.display())),
-        other => other,
-    })?;
+    prepare(&connection, durability).map_err(|error| in_file(path, sqlite_error(&error)))?;
     Ok(connection)
 }
 
@@ -57,6 +54,64 @@ fn prepare(connection: &Connection, durability: Durability) -> rusqlite::Result<
     Ok(())
 }
 
+/// Looks at a store before anything is written to it, or beside it: nothing to look at where there is none.
+pub(crate) fn inspect<R>(
+    path: &Path,
+    look: impl FnOnce(&Connection) -> rusqlite::Result<R>,
+) -> Result<Option<R>, StoreError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let mut wal = path.as_os_str().to_owned();
+    wal.push("-wal");
+    let has_wal = std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0);
+    let found = (|| {
+        let mut flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        // A file whose write-ahead log is empty is read as it lies, without as much as a lock file beside it.
+        let connection = match path.to_str() {
+            Some(text) if !has_wal => {
+                flags |= OpenFlags::SQLITE_OPEN_URI;
+                let escaped = text.replace('%', "%25").replace('?', "%3f").replace('#', "%23");
+                Connection::open_with_flags(format!("file:{escaped}?immutable=1"), flags)?
+            }
+            _ => Connection::open_with_flags(path, flags)?,
+        };
+        connection.busy_timeout(Duration::from_secs(5))?;
+        look(&connection)
+    })();
+    found.map(Some).map_err(|error| in_file(path, sqlite_error(&error)))
+}
+
+/// The format of the stores of views and of keys; the log's own is in its tables.
+const SIDE_FORMAT: i64 = 1;
+
+/// Opens a store of views or keys and makes its tables, unless a newer version made it.
+pub(crate) fn open_side(path: &Path, durability: Durability, schema: &str) -> Result<Connection, StoreError> {
+    let format = inspect(path, |connection| {
+        connection.query_row("SELECT count(*) FROM sqlite_schema", [], |_| Ok(()))?;
+        connection.query_row("PRAGMA user_version", [], |row| row.get::<_, i64>(0))
+    })?;
+    if let Some(format) = format.filter(|format| *format > SIDE_FORMAT) {
+        return Err(StoreError::Corrupt(format!(
+            "{} has format {format}; this version knows {SIDE_FORMAT} at most. Use the newer version that made it",
+            path.display()
+        )));
+    }
+    let connection = open(path, durability)?;
+    connection
+        .execute_batch(&format!("BEGIN IMMEDIATE; {schema}; PRAGMA user_version = {SIDE_FORMAT}; COMMIT"))
+        .map_err(|error| in_file(path, sqlite_error(&error)))?;
+    Ok(connection)
+}
+
+/// Names the file that is corrupt.
+fn in_file(path: &Path, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Corrupt(detail) => StoreError::Corrupt(format!("{}: {detail}", path.display())),
+        other => other,
+    }
+}
+
 fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
@@ -74,12 +129,13 @@ pub(crate) struct Readers(Arc<ReadersInner>);
 struct ReadersInner {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Readers {
     pub(crate) fn new(path: PathBuf, connections: usize) -> Self {
-        Self(Arc::new(ReadersInner { path, idle: Mutex::default(), permits: Semaphore::new(connections) }))
+        let permits = Arc::new(Semaphore::new(connections));
+        Self(Arc::new(ReadersInner { path, idle: Mutex::default(), permits }))
     }
 
     /// Runs `work` on a connection, off the runtime's own threads.
@@ -87,12 +143,14 @@ impl Readers {
         &self,
         work: impl FnOnce(&Connection) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, StoreError> {
-        let permit = tokio::time::timeout(Duration::from_secs(5), self.0.permits.acquire())
+        let permit = tokio::time::timeout(Duration::from_secs(5), self.0.permits.clone().acquire_owned())
             .await
             .map_err(|_| StoreError::Unavailable("all readers of the store are busy".to_owned()))?
             .map_err(|error| StoreError::Unavailable(error.to_string()))?;
         let inner = self.0.clone();
-        let result = blocking(move || {
+        blocking(move || {
+            // Held by the work itself, which goes on when whoever asked for it stops waiting.
+            let _permit = permit;
             let idle = inner.idle.lock().pop();
             let connection = match idle {
                 Some(connection) => connection,
@@ -102,9 +160,7 @@ impl Readers {
             inner.idle.lock().push(connection);
             result
         })
-        .await;
-        drop(permit);
-        result
+        .await
     }
 }
 
