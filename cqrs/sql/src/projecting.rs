@@ -1,6 +1,7 @@
 //! Runs projections: a batch of events and the view's place in one transaction; and rebuilds views beside the live ones.
 
 use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -8,6 +9,7 @@ use cqrs_core::{
     Batch, EventHandler, EventSource, HandlerError, Incoming, Keyring, Position, Projection, RecordedEvent,
     StoreError, Writes, codec_error,
 };
+use futures::FutureExt as _;
 use parking_lot::Mutex;
 use uuid::Uuid;
 
@@ -50,14 +52,21 @@ async fn project(
     let mut out = Writes::default();
     for event in events {
         let before = out.0.len();
-        keyring
-            .with_keys(|keys| {
-                // A projection that had to wait for keys starts this event anew.
-                out.0.truncate(before);
-                projection.project(&Incoming { source, meta: event, keys }, &mut out)
-            })
-            .await
-            .map_err(|error| codec_error(event.position, &error))?;
+        let projected = keyring.with_keys(|keys| {
+            // A projection that had to wait for keys starts this event anew.
+            out.0.truncate(before);
+            projection.project(&Incoming { source, meta: event, keys }, &mut out)
+        });
+        // Caught here, where it is known which event it was: those before it can still be taken in.
+        match AssertUnwindSafe(projected).catch_unwind().await {
+            Ok(result) => result.map_err(|error| codec_error(event.position, &error))?,
+            Err(panic) => {
+                let message = panic.downcast_ref::<&str>().copied();
+                let message = message.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+                let detail = format!("panicked: {}", message.unwrap_or("without a message"));
+                return Err(HandlerError::new(event.position, detail, false));
+            }
+        }
     }
     Ok(out)
 }
@@ -74,15 +83,20 @@ impl EventHandler for Projecting {
 
     async fn place(&self, source: &'static str) -> Result<Position, StoreError> {
         let name = self.projection.name();
-        let Some((position, epoch)) = self.views.place(name, self.views.generation(name), source).await?
-        else {
+        let mut found = self.views.place(name, self.views.generation(name), source).await?;
+        if found.is_none() {
+            // Not begun, or another process swapped a rebuilt view in.
+            self.views.reload().await?;
+            found = self.views.place(name, self.views.generation(name), source).await?;
+        }
+        let Some((position, epoch)) = found else {
             self.reached.lock().insert(source, Position(0));
             return Ok(Position(0));
         };
         let present = self.epoch(source);
         if epoch != present {
             return Err(StoreError::Corrupt(format!(
-                "the view {name} was filled from another epoch of {source}: rebuild it (parlor views rebuild {name})"
+                "the view {name} was filled from another epoch of {source}: rebuild it"
             )));
         }
         self.reached.lock().insert(source, position);
@@ -142,7 +156,8 @@ impl Projecting {
         let at = events.first().map_or(to, |event| event.position);
         let step = Step { source, epoch: self.epoch(source), statements: writes.0, from, to };
         let name = self.projection.name();
-        match self.views.step(name, self.views.generation(name), step).await {
+        let generation = self.views.generation(name);
+        match self.views.step(name, generation, step).await {
             Ok(()) => {
                 self.reached.lock().insert(source, to);
                 Ok(())
@@ -151,6 +166,10 @@ impl Projecting {
             Err(StepError::Store(StoreError::Other(detail))) if is_missing_table(&detail) => {
                 // Another process swapped a rebuilt view in.
                 self.views.reload().await.map_err(|error| HandlerError::store(at, &error))?;
+                if self.views.generation(name) == generation {
+                    // Nobody did: the projection names a table that isn't there.
+                    return Err(HandlerError::new(at, detail, false));
+                }
                 Err(HandlerError::moved(at))
             }
             Err(StepError::Store(error)) => Err(HandlerError::store(at, &error)),
@@ -187,30 +206,27 @@ impl Views {
             .cloned()
             .ok_or_else(|| RebuildError::NoSuchView(name.to_owned()))?;
         let name = projection.name();
-        let live = self.generation(name);
-        let next = live + 1;
-        let mut begun = false;
-        for &source in projection.sources() {
-            begun |= self.place(name, next, source).await?.is_some();
-        }
-        if !begun {
-            self.create(&*projection, next).await?;
-        }
+        self.reload().await?;
+        let next = self.generation(name) + 1;
         let followed: Vec<_> =
             sources.iter().filter(|source| projection.sources().contains(&source.name())).cloned().collect();
+        let epochs: Vec<_> = followed.iter().map(|source| (source.name(), source.epoch())).collect();
+        // What an earlier rebuild left is gone on with, unless it was filled from logs that aren't these any more.
+        let (mut begun, mut fits) = (false, true);
+        for (source, epoch) in &epochs {
+            let place = self.place(name, next, source).await?;
+            begun |= place.is_some();
+            fits &= place.is_none_or(|(_, filled_from)| filled_from == *epoch);
+        }
+        if !begun || !fits {
+            self.create(&*projection, next).await?;
+        }
         loop {
             for source in &followed {
                 self.catch_up(&*projection, next, source, &followed, keyring, &mut report).await?;
             }
-            // Once it has come as far as the live view it can stand in for it; what came since, the live handler adds.
-            let mut behind = false;
-            for source in &followed {
-                let live = self.place(name, live, source.name()).await?.map_or(0, |(place, _)| place.0);
-                let mine = self.place(name, next, source.name()).await?.map_or(0, |(place, _)| place.0);
-                behind |= mine < live;
-            }
-            if !behind {
-                self.go_live(&*projection, next).await?;
+            // Once it has come as far as the live view it stands in for it; what comes after, the live handler adds.
+            if self.go_live(&*projection, next, &epochs).await? {
                 return Ok(());
             }
         }

@@ -76,6 +76,31 @@ impl From<tokio_postgres::Error> for StepError {
     }
 }
 
+/// How far one generation of a view has come in one source.
+struct Place {
+    generation: u64,
+    source: String,
+    epoch: Uuid,
+    position: u64,
+}
+
+/// Decides on a view's places whether a transaction goes on.
+type Allow = Box<dyn FnOnce(&[Place]) -> bool + Send>;
+
+/// Whether another generation has come further than this one in any source, as long as the source is still the log that
+/// it was (its epoch).
+fn is_behind(places: &[Place], generation: u64, sources: &[(&'static str, Uuid)]) -> bool {
+    sources.iter().any(|(source, epoch)| {
+        let come = |ours: bool| {
+            let of_source = |place: &&Place| place.source == *source && place.epoch == *epoch;
+            let places =
+                places.iter().filter(of_source).filter(|place| (place.generation == generation) == ours);
+            places.map(|place| place.position).max().unwrap_or(0)
+        };
+        come(true) < come(false)
+    })
+}
+
 /// The prefix of a generation's tables.
 fn prefix(generation: u64) -> String {
     format!("g{generation}_")
@@ -93,11 +118,8 @@ impl Views {
             Location::Sqlite(path) => {
                 let path: PathBuf = path.clone();
                 sqlite::blocking(move || {
-                    let connection = sqlite::open(&path, Durability::Normal)?;
                     let schema = SCHEMA.replace("UUID_TYPE", "BLOB");
-                    connection
-                        .execute_batch(&format!("BEGIN IMMEDIATE;{schema};COMMIT"))
-                        .map_err(|error| sqlite_error(&error))?;
+                    let connection = sqlite::open_side(&path, Durability::Normal, &schema)?;
                     let writer = Arc::new(Mutex::new(connection));
                     Ok(Backend::Sqlite { writer, readers: Readers::new(path, readers) })
                 })
@@ -119,10 +141,24 @@ impl Views {
             resolved: Resolved::default(),
             projections,
         }));
+        let starting = views.lock_start().await?;
         for projection in &views.0.projections {
             views.ensure(&**projection).await?;
         }
+        drop(starting);
         Ok(views)
+    }
+
+    /// Keeps other processes that start at the same time from making the same tables. The lock goes with the connection.
+    async fn lock_start(&self) -> Result<Option<tokio_postgres::Client>, StoreError> {
+        let Backend::Postgres { pool, schema } = &self.0.backend else { return Ok(None) };
+        let client = pool.connect().await?;
+        let locked = async {
+            client.batch_execute("BEGIN").await?;
+            client.execute("SELECT pg_advisory_xact_lock(7305806, hashtext($1))", &[schema]).await
+        };
+        locked.await.map_err(|error| postgres_error(&error))?;
+        Ok(Some(client))
     }
 
     /// Which store it is on.
@@ -154,24 +190,34 @@ impl Views {
                     "a view is rebuilt for its new version"
                 );
                 self.create(projection, generation + 1).await?;
-                self.go_live(projection, generation + 1).await
+                self.go_live(projection, generation + 1, &[]).await.map(drop)
             }
             None => {
                 self.create(projection, 1).await?;
-                self.go_live(projection, 1).await
+                self.go_live(projection, 1, &[]).await.map(drop)
             }
         }
     }
 
     /// The live generation of a view and the version of its tables, as registered.
     pub(crate) async fn registered(&self, name: &'static str) -> Result<Option<(u64, u64)>, StoreError> {
-        let sql = "SELECT generation, version FROM views WHERE name = ?1";
         let found = self
-            .select(sql.into(), vec![name.into()], |row| {
-                Ok((row.int(0)?.unwrap_or(0) as u64, row.int(1)?.unwrap_or(0) as u64))
-            })
+            .select(
+                self.own("SELECT generation, version FROM {s}views WHERE name = ?1"),
+                vec![name.into()],
+                |row| Ok((row.int(0)?.unwrap_or(0) as u64, row.int(1)?.unwrap_or(0) as u64)),
+            )
             .await?;
         Ok(found.into_iter().next())
+    }
+
+    /// A statement about the registry's own tables, which `{s}` stands before.
+    fn own(&self, sql: &str) -> String {
+        let prefix = match &self.0.backend {
+            Backend::Sqlite { .. } => String::new(),
+            Backend::Postgres { schema, .. } => format!("{}.", quoted(schema)),
+        };
+        sql.replace("{s}", &prefix)
     }
 
     /// The live generation of a view.
@@ -193,10 +239,10 @@ impl Views {
         let drops = self.drop_sql(projection, generation);
         let ddl = resolve(ddl, |_| prefix(generation));
         let name = projection.name().replace('\'', "");
-        self.batch(format!(
+        let sql = format!(
             "{drops} DELETE FROM view_places WHERE name = '{name}' AND generation = {generation}; {ddl}"
-        ))
-        .await
+        );
+        self.batch(None, projection.name(), sql).await.map(drop)
     }
 
     fn drop_sql(&self, projection: &dyn Projection, generation: u64) -> String {
@@ -208,38 +254,64 @@ impl Views {
             .collect()
     }
 
-    /// Makes a generation the live one and drops the one before, in one transaction.
+    /// Makes a generation the live one and drops the one before, in one transaction; but not (`false`) while it is behind
+    /// the live one in any of `sources`: a view doesn't go back.
     pub(crate) async fn go_live(
         &self,
         projection: &dyn Projection,
         generation: u64,
-    ) -> Result<(), StoreError> {
+        sources: &[(&'static str, Uuid)],
+    ) -> Result<bool, StoreError> {
         let (name, version) = (projection.name(), projection.schema().version);
         let old = self.registered(name).await?.map(|(generation, _)| generation);
         let drops = match old {
             Some(old) if old != generation => self.drop_sql(projection, old),
             _ => String::new(),
         };
-        self.batch(format!(
+        let swap = format!(
             "INSERT INTO views (name, generation, version) VALUES ('{name}', {generation}, {version})
                ON CONFLICT (name) DO UPDATE SET generation = excluded.generation, version = excluded.version;
              DELETE FROM view_places WHERE name = '{name}' AND generation <> {generation};
              {drops}"
-        ))
-        .await?;
-        self.0.live.write().insert(name, generation);
-        Ok(())
+        );
+        let sources = sources.to_vec();
+        let swapped = self
+            .batch(Some(Box::new(move |places| !is_behind(places, generation, &sources))), name, swap)
+            .await?;
+        if swapped {
+            self.0.live.write().insert(name, generation);
+        }
+        Ok(swapped)
     }
 
-    /// Runs several statements in one transaction.
-    async fn batch(&self, sql: String) -> Result<(), StoreError> {
+    /// Runs several statements in one transaction, if the view's places, locked in it, allow; whether they did.
+    async fn batch(&self, allow: Option<Allow>, name: &'static str, sql: String) -> Result<bool, StoreError> {
+        let places = self.own("SELECT generation, source, epoch, position FROM {s}view_places");
         match &self.0.backend {
             Backend::Sqlite { writer, .. } => {
                 let writer = writer.clone();
                 sqlite::blocking(move || {
                     let connection = writer.lock();
-                    let result = connection.execute_batch(&format!("BEGIN IMMEDIATE; {sql} ;COMMIT"));
-                    if result.is_err() && !connection.is_autocommit() {
+                    let result = (|| -> rusqlite::Result<bool> {
+                        connection.execute_batch("BEGIN IMMEDIATE")?;
+                        if let Some(allow) = allow {
+                            let mut statement = connection.prepare(&format!("{places} WHERE name = ?1"))?;
+                            let found = statement.query_map([name], |row| {
+                                Ok(Place {
+                                    generation: row.get::<_, i64>(0)? as u64,
+                                    source: row.get(1)?,
+                                    epoch: Uuid::from_bytes(row.get(2)?),
+                                    position: row.get::<_, i64>(3)? as u64,
+                                })
+                            })?;
+                            if !allow(&found.collect::<Result<Vec<_>, _>>()?) {
+                                return Ok(false);
+                            }
+                        }
+                        connection.execute_batch(&format!("{sql} ;COMMIT"))?;
+                        Ok(true)
+                    })();
+                    if !connection.is_autocommit() {
                         let _ = connection.execute_batch("ROLLBACK");
                     }
                     result.map_err(|error| sqlite_error(&error))
@@ -247,15 +319,40 @@ impl Views {
                 .await
             }
             Backend::Postgres { pool, schema } => {
-                let client = pool.get().await?;
-                let schema = quoted(schema);
-                let result = client
-                    .batch_execute(&format!("BEGIN; SET LOCAL search_path TO {schema}; {sql} ;COMMIT"))
-                    .await;
-                if result.is_err() {
-                    let _ = client.batch_execute("ROLLBACK").await;
-                }
-                result.map_err(|error| postgres_error(&error))
+                let (pool, schema) = (pool.clone(), quoted(schema));
+                // A task of its own: were the caller dropped half-way, the connection would go back to the pool with
+                // the transaction open.
+                let run = async move {
+                    let client = pool.get().await?;
+                    let done = async {
+                        client.batch_execute(&format!("BEGIN; SET LOCAL search_path TO {schema}")).await?;
+                        if let Some(allow) = allow {
+                            let locked =
+                                format!("{places} WHERE name = $1 ORDER BY generation, source FOR UPDATE");
+                            let found = client.query(&locked, &[&name]).await?;
+                            let found: Vec<_> = found
+                                .iter()
+                                .map(|row| Place {
+                                    generation: row.get::<_, i64>(0) as u64,
+                                    source: row.get(1),
+                                    epoch: row.get(2),
+                                    position: row.get::<_, i64>(3) as u64,
+                                })
+                                .collect();
+                            if !allow(&found) {
+                                return Ok(false);
+                            }
+                        }
+                        client.batch_execute(&format!("{sql} ;COMMIT")).await?;
+                        Ok(true)
+                    };
+                    let result: Result<bool, tokio_postgres::Error> = done.await;
+                    if !matches!(result, Ok(true)) {
+                        let _ = client.batch_execute("ROLLBACK").await;
+                    }
+                    result.map_err(|error| postgres_error(&error))
+                };
+                tokio::spawn(run).await.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
             }
         }
     }
@@ -267,10 +364,11 @@ impl Views {
         generation: u64,
         source: &'static str,
     ) -> Result<Option<(Position, Uuid)>, StoreError> {
-        let sql =
-            "SELECT position, epoch FROM view_places WHERE name = ?1 AND generation = ?2 AND source = ?3";
+        let sql = self.own(
+            "SELECT position, epoch FROM {s}view_places WHERE name = ?1 AND generation = ?2 AND source = ?3",
+        );
         let found = self
-            .select(sql.into(), vec![name.into(), generation.into(), source.into()], |row| {
+            .select(sql, vec![name.into(), generation.into(), source.into()], |row| {
                 Ok((Position(row.int(0)?.unwrap_or(0) as u64), row.uuid(1)?.unwrap_or_default()))
             })
             .await?;
@@ -299,12 +397,19 @@ impl Views {
                 .unwrap_or_else(|error| Err(StepError::Store(StoreError::Other(error.to_string()))))
             }
             Backend::Postgres { pool, schema } => {
-                let client = pool.get().await?;
-                let result = self.step_postgres(&client, schema, name, generation, &step).await;
-                if result.is_err() {
-                    let _ = client.batch_execute("ROLLBACK").await;
-                }
-                result
+                let (views, pool, schema) = (self.clone(), pool.clone(), schema.clone());
+                // A task of its own, for the reason given in `batch`.
+                let run = async move {
+                    let client = pool.get().await?;
+                    let result = views.step_postgres(&client, &schema, name, generation, &step).await;
+                    if result.is_err() {
+                        let _ = client.batch_execute("ROLLBACK").await;
+                    }
+                    result
+                };
+                tokio::spawn(run)
+                    .await
+                    .unwrap_or_else(|error| Err(StepError::Store(StoreError::Other(error.to_string()))))
             }
         }
     }
@@ -361,14 +466,21 @@ impl Views {
     ) -> Result<(), StepError> {
         let s = quoted(schema);
         client.batch_execute(&format!("BEGIN; SET LOCAL search_path TO {s}")).await?;
-        let move_place = client
-            .prepare_cached(&format!(
+        // A place that has gone is that of a generation that has gone, or begins anew: not where this step starts from.
+        let move_place = if step.from.0 == 0 {
+            format!(
                 "INSERT INTO {s}.view_places (name, generation, source, epoch, position) VALUES ($1, $2, $3, $4, $5)
                  ON CONFLICT (name, generation, source)
                  DO UPDATE SET position = excluded.position, epoch = excluded.epoch
                  WHERE view_places.position = $6"
-            ))
-            .await?;
+            )
+        } else {
+            format!(
+                "UPDATE {s}.view_places SET position = $5, epoch = $4
+                 WHERE name = $1 AND generation = $2 AND source = $3 AND position = $6"
+            )
+        };
+        let move_place = client.prepare_cached(&move_place).await?;
         // Moving the place first takes its row's lock: a rival waits here and then finds that it came too late.
         let (generation_, to, from) = (generation as i64, step.to.0 as i64, step.from.0 as i64);
         let moved = client
@@ -414,16 +526,7 @@ impl Views {
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
-        let sql = sql.into();
-        let first = self.select(self.query_text(view, sql), params.clone(), map.clone()).await;
-        match first {
-            // The view was rebuilt, here or by another process, while the query was on its way.
-            Err(StoreError::Other(detail)) if is_missing_table(&detail) => {
-                self.reload().await?;
-                self.select(self.query_text(view, sql), params, map).await
-            }
-            result => result,
-        }
+        self.retrying(view, self.dialect().pick(sql.into()), params, map).await
     }
 
     /// The first row of [`Views::query`].
@@ -437,17 +540,24 @@ impl Views {
         Ok(self.query(view, sql, params, map).await?.into_iter().next())
     }
 
-    fn query_text(&self, view: &'static str, sql: Sql) -> String {
-        let dialect = self.dialect();
-        let text =
-            resolve(dialect.pick(sql), |name| prefix(self.generation(if name == "p" { view } else { name })));
-        dialect.parameters(&text)
+    fn query_text(&self, view: &str, sql: &str) -> String {
+        let text = resolve(sql, |name| prefix(self.generation(if name == "p" { view } else { name })));
+        self.dialect().parameters(&text)
     }
 
     pub(crate) async fn reload(&self) -> Result<(), StoreError> {
         for projection in &self.0.projections {
-            if let Some((generation, _)) = self.registered(projection.name()).await? {
-                self.0.live.write().insert(projection.name(), generation);
+            let (name, known) = (projection.name(), projection.schema().version);
+            match self.registered(name).await? {
+                Some((generation, version)) if version == u64::from(known) => {
+                    self.0.live.write().insert(name, generation);
+                }
+                Some((_, version)) => {
+                    return Err(StoreError::Corrupt(format!(
+                        "another process brought the view {name} to version {version}; this one knows {known}"
+                    )));
+                }
+                None => {}
             }
         }
         Ok(())
@@ -459,10 +569,27 @@ impl Views {
         view: &'static str,
         sql: &str,
         params: Vec<Value>,
-        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + 'static,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
-        let text = resolve(sql, |name| prefix(self.generation(if name == "p" { view } else { name })));
-        self.select(self.dialect().parameters(&text), params, map).await
+        self.retrying(view, sql, params, map).await
+    }
+
+    async fn retrying<T: Send + 'static>(
+        &self,
+        view: &'static str,
+        sql: &str,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        let first = self.select(self.query_text(view, sql), params.clone(), map.clone()).await;
+        match first {
+            // The view was rebuilt, here or by another process, while the query was on its way.
+            Err(StoreError::Other(detail)) if is_missing_table(&detail) => {
+                self.reload().await?;
+                self.select(self.query_text(view, sql), params, map).await
+            }
+            result => result,
+        }
     }
 
     async fn select<T: Send + 'static>(
@@ -512,7 +639,7 @@ fn in_statement(error: StoreError, sql: &str) -> StoreError {
     }
 }
 
-/// Qualifies the tables of views (`g1_…`) and of the registry with their schema, so that nothing depends on a session.
+/// Qualifies the tables of views (`g1_…`) with their schema, so that nothing depends on a session.
 fn in_schema(sql: &str, schema: &str) -> String {
     let schema = quoted(schema);
     let mut out = String::with_capacity(sql.len() + 64);
@@ -522,9 +649,7 @@ fn in_schema(sql: &str, schema: &str) -> String {
         let at_word =
             i == 0 || !(bytes[i - 1].is_ascii_alphanumeric() || matches!(bytes[i - 1], b'_' | b'.' | b'"'));
         let rest = &sql[i..];
-        let is_table =
-            at_word && (is_generation_name(rest) || is_word(rest, "views") || is_word(rest, "view_places"));
-        if is_table {
+        if at_word && is_generation_name(rest) {
             out.push_str(&schema);
             out.push('.');
         }
@@ -533,11 +658,6 @@ fn in_schema(sql: &str, schema: &str) -> String {
         i += step;
     }
     out
-}
-
-fn is_word(text: &str, word: &str) -> bool {
-    text.strip_prefix(word)
-        .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
 }
 
 /// `g`, digits, `_`.
@@ -554,8 +674,8 @@ mod tests {
     #[test]
     fn only_names_of_tables_get_the_schema() {
         assert_eq!(
-            in_schema("SELECT g.x, mg2_y FROM g12_rows r JOIN views ON views_x = 'é'", "chat"),
-            "SELECT g.x, mg2_y FROM \"chat\".g12_rows r JOIN \"chat\".views ON views_x = 'é'"
+            in_schema("SELECT g.x, mg2_y FROM g12_rows r JOIN g3_more ON views = 'é'", "chat"),
+            "SELECT g.x, mg2_y FROM \"chat\".g12_rows r JOIN \"chat\".g3_more ON views = 'é'"
         );
     }
 }
