@@ -131,6 +131,14 @@ impl SqlLog {
         }
     }
 
+    /// The name of one of the service's own tables in SQL.
+    pub(crate) fn table(&self, name: &str) -> String {
+        match &self.backend {
+            Backend::Sqlite(_) => name.to_owned(),
+            Backend::Postgres(log) => log.table(name),
+        }
+    }
+
     /// Lets go of stored answers past their time, a few at a time, as long as the log is in use.
     fn expire_ledger(self: Arc<Self>, retention: Duration) {
         let log = Arc::downgrade(&self);

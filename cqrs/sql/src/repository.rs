@@ -11,6 +11,7 @@ use cqrs_core::{
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use crate::dialect::Dialect;
 use crate::log::SqlLog;
 use crate::views::Views;
 
@@ -80,13 +81,17 @@ fn clauses<T: Record>(
     Ok(sql)
 }
 
-/// `column LIKE '%term%'` in any of the searched columns, the term taken literally.
-fn search_condition<T: Record>(term: &str, params: &mut Vec<Value>) -> String {
-    let literal = term.replace('\\', "\\\\").replace('%', "\\%").replace('_', "\\_");
-    params.push(format!("%{literal}%").into());
+/// That any of the searched columns holds the term, letter by letter: `LIKE` minds case on one store and not on the
+/// other.
+fn search_condition<T: Record>(term: &str, dialect: Dialect, params: &mut Vec<Value>) -> String {
+    params.push(term.into());
     let n = params.len();
+    let position = match dialect {
+        Dialect::Sqlite => "instr",
+        Dialect::Postgres => "strpos",
+    };
     let columns: Vec<_> =
-        T::SEARCHED.iter().map(|column| format!("{column} LIKE ?{n} ESCAPE '\\'")).collect();
+        T::SEARCHED.iter().map(|column| format!("{position}({column}, ?{n}) > 0")).collect();
     if columns.is_empty() { "1 = 0".to_owned() } else { format!("({})", columns.join(" OR ")) }
 }
 
@@ -96,6 +101,11 @@ type ReadRow<U> = for<'a, 'b> fn(&'a (dyn Row + 'b)) -> Result<U, RowError>;
 /// Where a repository's rows are read from.
 #[async_trait]
 trait Rows: Send + Sync {
+    fn dialect(&self) -> Dialect;
+
+    /// The name of a table in SQL.
+    fn table(&self, name: &'static str) -> String;
+
     async fn rows<U: Send + 'static>(
         &self,
         sql: &str,
@@ -105,19 +115,20 @@ trait Rows: Send + Sync {
 }
 
 async fn find_by_id<T: Record>(rows: &impl Rows, id: Uuid) -> Result<Option<T>, StoreError> {
-    let sql = format!("SELECT {} FROM {} WHERE {} = ?1", T::COLUMNS.join(", "), T::TABLE, T::COLUMNS[0]);
+    let table = rows.table(T::TABLE);
+    let sql = format!("SELECT {} FROM {table} WHERE {} = ?1", T::COLUMNS.join(", "), T::COLUMNS[0]);
     Ok(rows.rows(&sql, vec![id.into()], T::to_domain).await?.pop())
 }
 
 async fn exists<T: Record>(rows: &impl Rows, id: Uuid) -> Result<bool, StoreError> {
-    let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", T::TABLE, T::COLUMNS[0]);
+    let sql = format!("SELECT 1 FROM {} WHERE {} = ?1", rows.table(T::TABLE), T::COLUMNS[0]);
     Ok(!rows.rows(&sql, vec![id.into()], |_| Ok(())).await?.is_empty())
 }
 
 async fn count<T: Record>(rows: &impl Rows, options: &QueryOptions) -> Result<u64, StoreError> {
     let mut params = Vec::new();
     let filter = clauses::<T>(options, Vec::new(), &mut params, false)?;
-    let sql = format!("SELECT count(*) FROM {}{filter}", T::TABLE);
+    let sql = format!("SELECT count(*) FROM {}{filter}", rows.table(T::TABLE));
     let counted = rows.rows(&sql, params, |row| row.int(0)).await?;
     Ok(counted.into_iter().next().flatten().unwrap_or(0) as u64)
 }
@@ -128,9 +139,10 @@ async fn find_all<T: Record>(
     options: &QueryOptions,
 ) -> Result<Vec<T>, StoreError> {
     let mut params = Vec::new();
-    let conditions = term.map(|term| search_condition::<T>(term, &mut params)).into_iter().collect();
+    let conditions =
+        term.map(|term| search_condition::<T>(term, rows.dialect(), &mut params)).into_iter().collect();
     let tail = clauses::<T>(options, conditions, &mut params, true)?;
-    let sql = format!("SELECT {} FROM {}{tail}", T::COLUMNS.join(", "), T::TABLE);
+    let sql = format!("SELECT {} FROM {}{tail}", T::COLUMNS.join(", "), rows.table(T::TABLE));
     rows.rows(&sql, params, T::to_domain).await
 }
 
@@ -171,6 +183,12 @@ impl<T: Record> SqlReadRepository<T> {
 
 #[async_trait]
 impl<T: Record> Rows for SqlReadRepository<T> {
+    fn dialect(&self) -> Dialect {
+        self.views.dialect()
+    }
+    fn table(&self, name: &'static str) -> String {
+        name.to_owned()
+    }
     async fn rows<U: Send + 'static>(
         &self,
         sql: &str,
@@ -220,7 +238,8 @@ impl<T: Record> SqlWriteRepository<T> {
     /// The record with its version.
     pub async fn load(&self, id: Uuid) -> Result<Option<(u64, T)>, StoreError> {
         let columns = T::COLUMNS.join(", ");
-        let sql = format!("SELECT {columns}, version FROM {} WHERE {} = ?1", T::TABLE, T::COLUMNS[0]);
+        let table = self.table(T::TABLE);
+        let sql = format!("SELECT {columns}, version FROM {table} WHERE {} = ?1", T::COLUMNS[0]);
         let map = |row: &dyn Row| -> Result<(u64, T), RowError> {
             Ok((row.int(T::COLUMNS.len())?.unwrap_or(0) as u64, T::to_domain(row)?))
         };
@@ -260,6 +279,12 @@ impl<T: Record> SqlWriteRepository<T> {
 
 #[async_trait]
 impl<T: Record> Rows for SqlWriteRepository<T> {
+    fn dialect(&self) -> Dialect {
+        self.log.dialect()
+    }
+    fn table(&self, name: &'static str) -> String {
+        self.log.table(name)
+    }
     async fn rows<U: Send + 'static>(
         &self,
         sql: &str,

@@ -129,6 +129,12 @@ impl Row for PostgresRow<'_> {
         self.0.try_get(column).map_err(|e| error(column, e))
     }
     fn uuid(&self, column: usize) -> Result<Option<Uuid>, RowError> {
-        self.0.try_get(column).map_err(|e| error(column, e))
+        match self.0.columns().get(column).map(tokio_postgres::Column::type_) {
+            Some(&Type::BYTEA) => {
+                let bytes = self.0.try_get::<_, Option<&[u8]>>(column).map_err(|e| error(column, e))?;
+                bytes.map(Uuid::from_slice).transpose().map_err(|e| error(column, e))
+            }
+            _ => self.0.try_get(column).map_err(|e| error(column, e)),
+        }
     }
 }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::{
-    Actor, ClaimChange, CommitError, Guard, LedgerRecord, Position, RecordedEvent, StoreError, StreamId,
-    Value,
+    Actor, ClaimChange, CommitError, Guard, LedgerRecord, Position, RecordedEvent, Row as _, StoreError,
+    StreamId, Value,
 };
 use futures::future::{try_join, try_join4};
 use futures::{FutureExt as _, TryFutureExt as _};
@@ -22,7 +22,7 @@ use crate::batch::{self, Facts, Plan, RowId, Touched, Waiting};
 use crate::dialect::{Dialect, postgres_error};
 use crate::sqlite::log::FORMAT;
 use crate::tail::Tail;
-use crate::value::{ToPostgres, postgres_params};
+use crate::value::{PostgresRow, ToPostgres, postgres_params};
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value bytea NOT NULL);
@@ -168,6 +168,11 @@ impl PostgresLog {
                 }
             }
         });
+    }
+
+    /// The name of one of the service's own tables.
+    pub(crate) fn table(&self, name: &str) -> String {
+        format!("{}.{name}", quoted(&self.schema))
     }
 
     fn sql(&self, sql: &str) -> String {
@@ -440,9 +445,11 @@ impl Connected {
             facts.ledger.insert(fixed(row.get(0)), record);
         }
         for row in &claims {
-            let (set, value): (&str, &[u8]) = (row.get(0), row.get(1));
-            if let Some(key) = touched.claims.iter().find(|(s, v)| *s == set && v.as_slice() == value) {
-                facts.claims.insert(*key, (row.get(2), row.get(3)));
+            let held: (&str, &[u8]) = (row.get(0), row.get(1));
+            // They are sorted; see `Touched::by`.
+            let found = touched.claims.binary_search_by(|(set, value)| (*set, value.as_slice()).cmp(&held));
+            if let Ok(n) = found {
+                facts.claims.insert(touched.claims[n], (row.get(2), row.get(3)));
             }
         }
         Ok(facts)
@@ -458,7 +465,9 @@ impl Connected {
             let sql = format!("SELECT version FROM {}.{table} WHERE {key_column} = $1", quoted(schema));
             let found = self.client.query_opt(&sql, &[&ToPostgres(key)]).await?;
             if let Some(row) = found {
-                rows.insert((*table, RowId::of(key)), row.get::<_, i64>(0) as u64);
+                // The service's own table: a version of another integer type is no reason to go down.
+                let version = PostgresRow(&row).int(0).ok().flatten().unwrap_or(0);
+                rows.insert((*table, RowId::of(key)), version as u64);
             }
         }
         Ok(rows)
@@ -593,10 +602,12 @@ impl Committer {
 
     /// Commits a batch and answers it, or gives it back to be tried one by one.
     async fn commit(&mut self, mut batch: Vec<Waiting>) -> Result<(), Vec<Waiting>> {
-        if self.connected.is_none() {
+        // A connection that was lost since the last batch needn't fail this one.
+        if self.connected.as_ref().is_none_or(|connected| connected.client.is_closed()) {
             match Connected::new(&self.pool, &self.schema).await {
                 Ok(connected) => self.connected = Some(connected),
                 Err(error) => {
+                    self.connected = None;
                     batch::fail(batch, || CommitError::Store(StoreError::Unavailable(error.to_string())));
                     return Ok(());
                 }
