@@ -1,22 +1,74 @@
-//! A service's store in a temporary folder, for tests.
+//! A service's store for tests: on SQLite in a temporary folder, on PostgreSQL in schemas of its own.
 
 use std::path::Path;
 use std::sync::Arc;
 
 use cqrs_core::testing::{instance_key, keyring};
 use cqrs_core::{
-    EventHandler as _, EventSource, ExecutorOptions, Keyring, Projection, StoreError, SystemClock,
+    Clock as _, EventHandler as _, EventSource, ExecutorOptions, Keyring, Projection, StoreError, SystemClock,
 };
 
 use crate::log::{Location, LogOptions};
+use crate::postgres::Pool;
 use crate::projecting::Projecting;
 use crate::store::{OpenService, ServiceStore};
+
+/// Names the PostgreSQL server of the tests; its user may create schemas.
+pub const POSTGRES_URL: &str = "PARLOR_TEST_POSTGRES_URL";
+
+/// A schema of its own on the tests' PostgreSQL, dropped with it.
+pub struct TestSchema {
+    /// Where it is.
+    pub location: Location,
+    url: String,
+    name: String,
+}
+
+impl TestSchema {
+    /// An unused name of a schema, made when a store is opened there; `None`, with a message, if the environment names no
+    /// server. At most `connections` are open at once, besides a committer's own.
+    pub fn new(connections: usize) -> Result<Option<Self>, StoreError> {
+        let url = std::env::var(POSTGRES_URL).unwrap_or_default();
+        if url.is_empty() {
+            eprintln!("skipped on PostgreSQL: {POSTGRES_URL} names no server");
+            return Ok(None);
+        }
+        let name = format!("test_{}", SystemClock.fresh_id().simple());
+        let location = Location::Postgres { pool: Pool::new(&url, connections)?, schema: name.clone() };
+        Ok(Some(Self { location, url, name }))
+    }
+
+    /// The same schema over connections of its own, as another process has them.
+    pub fn from_another_process(&self, connections: usize) -> Result<Location, StoreError> {
+        Ok(Location::Postgres { pool: Pool::new(&self.url, connections)?, schema: self.name.clone() })
+    }
+}
+
+impl Drop for TestSchema {
+    fn drop(&mut self) {
+        let (url, name) = (self.url.clone(), self.name.clone());
+        // The test's own runtime may be going down; what can't be dropped is left to whoever removes the server.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            let Ok(runtime) = runtime else { return };
+            runtime.block_on(async {
+                if let Ok(client) = Pool::new(&url, 1).map(|pool| async move { pool.connect().await })
+                    && let Ok(client) = client.await
+                {
+                    let _ = client.batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await;
+                }
+            });
+        });
+        let _ = dropping.join();
+    }
+}
 
 /// A store that goes when it is dropped.
 pub struct TestStore {
     /// The store.
     pub store: ServiceStore,
     dir: Option<tempfile::TempDir>,
+    schemas: Vec<TestSchema>,
 }
 
 impl TestStore {
@@ -30,7 +82,7 @@ impl TestStore {
         let log = Location::Sqlite(dir.path().join("log.db"));
         let views = Location::Sqlite(dir.path().join("views.db"));
         let store = open(name, log, views, projections, write_schema, keyring()).await?;
-        Ok(Self { store, dir: Some(dir) })
+        Ok(Self { store, dir: Some(dir), schemas: Vec::new() })
     }
 
     /// A store at these locations.
@@ -41,7 +93,25 @@ impl TestStore {
         projections: Vec<Arc<dyn Projection>>,
         write_schema: Option<(&'static str, &'static str)>,
     ) -> Result<Self, StoreError> {
-        Ok(Self { store: open(name, log, views, projections, write_schema, keyring()).await?, dir: None })
+        let store = open(name, log, views, projections, write_schema, keyring()).await?;
+        Ok(Self { store, dir: None, schemas: Vec::new() })
+    }
+
+    /// An empty store on PostgreSQL; `None`, with a message, if the environment names no server ([`POSTGRES_URL`]).
+    pub async fn on_postgres(
+        name: &'static str,
+        projections: Vec<Arc<dyn Projection>>,
+        write_schema: Option<(&'static str, &'static str)>,
+    ) -> Result<Option<Self>, StoreError> {
+        let (Some(log), Some(views)) = (TestSchema::new(4)?, TestSchema::new(4)?) else { return Ok(None) };
+        let (at_log, at_views) = (log.location.clone(), views.location.clone());
+        let store = open(name, at_log, at_views, projections, write_schema, keyring()).await?;
+        Ok(Some(Self { store, dir: None, schemas: vec![log, views] }))
+    }
+
+    /// The schemas that hold the log and the views, if the store is on PostgreSQL in schemas of its own.
+    pub fn schemas(&self) -> &[TestSchema] {
+        &self.schemas
     }
 
     /// The folder that holds the store, if it is on SQLite in a folder of its own.
