@@ -43,7 +43,8 @@ struct Message<'a> {
     event: &'a Incoming<'a>,
     kind: ConversationKind,
     sender: Uuid,
-    title: Title,
+    /// What the conversation is called, if it is called something.
+    room: String,
     body: Body,
     origin: Origin,
 }
@@ -154,6 +155,16 @@ impl NotifyOfChat {
         }
     }
 
+    /// Who says it, and where.
+    async fn heading(&self, message: &Message<'_>) -> Result<Title, Failure> {
+        let heading = match self.rooms.name_of(message.sender).await? {
+            Some(sender) if message.room.is_empty() => sender,
+            Some(sender) => format!("{sender} · {}", message.room),
+            None => message.room.clone(),
+        };
+        Ok(Title::nearest(&heading, "New message"))
+    }
+
     /// Tells those of `receivers` who want to be told, never the sender.
     async fn tell(
         &self,
@@ -162,7 +173,7 @@ impl NotifyOfChat {
         receivers: &[Uuid],
         named: &BTreeSet<Uuid>,
     ) -> Result<(), Failure> {
-        let mut new = Vec::new();
+        let mut told = Vec::new();
         for &user in receivers.iter().filter(|user| **user != message.sender) {
             let mentioned = named.contains(&user);
             let occasion = match message.kind {
@@ -170,21 +181,26 @@ impl NotifyOfChat {
                 ConversationKind::Group => Occasion::GroupMessage { conversation, mentioned },
             };
             if self.preferences_of(user).await?.want(occasion, message.event.meta.at) {
-                new.push(NewNotification {
-                    id: notification_id(message.event.meta.id, user),
-                    user,
-                    about: message.sender,
-                    kind: if mentioned { "mention" } else { "message" }.to_owned(),
-                    title: message.title.clone(),
-                    body: message.body.clone(),
-                    link: None,
-                    origin: message.origin,
-                });
+                told.push((user, mentioned));
             }
         }
-        if new.is_empty() {
+        if told.is_empty() {
             return Ok(());
         }
+        let title = self.heading(message).await?;
+        let new = told
+            .into_iter()
+            .map(|(user, mentioned)| NewNotification {
+                id: notification_id(message.event.meta.id, user),
+                user,
+                about: message.sender,
+                kind: if mentioned { "mention" } else { "message" }.to_owned(),
+                title: title.clone(),
+                body: message.body.clone(),
+                link: None,
+                origin: message.origin,
+            })
+            .collect();
         let cx = context_of(message.event, &*self.clock);
         self.commands.dispatch(&cx, CreateNotifications(new)).await.map(drop)
     }
@@ -236,18 +252,11 @@ impl Reactor for NotifyOfChat {
             ChatEvent::MessageSent {
                 conversation_id, kind, title, message_id, sender_id, content, ..
             } => {
-                let sender = self.rooms.name_of(sender_id).await?;
-                let room = title.as_ref().map_or("", |title| title.text());
-                let heading = match sender.as_deref() {
-                    Some(sender) if room.is_empty() => sender.to_owned(),
-                    Some(sender) => format!("{sender} · {room}"),
-                    None => room.to_owned(),
-                };
                 let message = Message {
                     event,
                     kind,
                     sender: sender_id,
-                    title: Title::nearest(&heading, "New message"),
+                    room: title.as_ref().map_or_else(String::new, |title| title.text().to_owned()),
                     body: Body::excerpt(content.text()),
                     origin: Origin {
                         actor: Some(sender_id),

@@ -49,6 +49,8 @@ impl Refusal for AddContactRefusal {
 
 impl Command for AddUserContact {
     const NAME: &'static str = "user.add-user-contact";
+    // Decided on streams alone; but who has just registered, as the client's token of auth says, is worth a wait.
+    const VIEWS: &'static [&'static str] = &["users"];
 }
 
 impl Decide for AddUserContact {

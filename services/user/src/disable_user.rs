@@ -35,7 +35,7 @@ impl Refusal for StandingRefusal {
         match self {
             Self::NotAllowed => "forbidden",
             Self::UnknownUser => "unknown-user",
-            Self::AlreadyDeleted => "account-deleted",
+            Self::AlreadyDeleted => "user-deleted",
         }
     }
     fn kind(&self) -> RefusalKind {
@@ -49,6 +49,8 @@ impl Refusal for StandingRefusal {
 
 impl Command for DisableUser {
     const NAME: &'static str = "user.disable-user";
+    // Decided on streams alone; but who has just registered, as the client's token of auth says, is worth a wait.
+    const VIEWS: &'static [&'static str] = &["users"];
 }
 
 impl Decide for DisableUser {

@@ -18,6 +18,8 @@ pub struct EnableUser {
 
 impl Command for EnableUser {
     const NAME: &'static str = "user.enable-user";
+    // Decided on streams alone; but who has just registered, as the client's token of auth says, is worth a wait.
+    const VIEWS: &'static [&'static str] = &["users"];
 }
 
 impl Decide for EnableUser {

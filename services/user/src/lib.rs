@@ -16,6 +16,7 @@ pub mod enable_user;
 mod http_tests;
 pub mod own;
 pub mod patch;
+pub mod problems;
 pub mod profile;
 pub mod profile_of_account;
 pub mod publish;
