@@ -1,6 +1,7 @@
 //! Requests and answers.
 
 use std::collections::BTreeSet;
+use std::panic::Location;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -110,30 +111,43 @@ impl Call {
     }
 
     /// Sends it to a server that must answer.
-    pub async fn send(self) -> Reply {
-        match self.attempt().await {
-            Ok(reply) => reply,
-            Err(error) => panic!("no answer: {error:?}"),
+    #[track_caller]
+    pub fn send(self) -> impl Future<Output = Reply> + Send {
+        let asked_at = Location::caller();
+        async move {
+            self.attempt().await.unwrap_or_else(|error| panic!("no answer: {error:?}, asked at {asked_at}"))
         }
     }
 
     /// Sends it; the answer must have this status.
-    pub async fn expect(self, status: u16) -> Reply {
-        self.send().await.expect(status)
+    #[track_caller]
+    pub fn expect(self, status: u16) -> impl Future<Output = Reply> + Send {
+        let asked_at = Location::caller();
+        let sending = self.send();
+        async move {
+            let reply = sending.await;
+            assert_eq!(reply.status, status, "asked at {asked_at}: {reply:?}");
+            reply
+        }
     }
 
     /// Sends it; it must be refused with this status and code, as a problem document.
-    pub async fn refused(self, status: u16, code: &str) -> Reply {
-        let reply = self.send().await.expect(status);
-        assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{reply:?}");
-        let problem = reply.json();
-        assert_eq!(problem["code"], code, "{problem}");
-        assert_eq!(problem["status"], status, "{problem}");
-        for member in ["type", "title", "detail", "requestId"] {
-            assert!(problem[member].is_string(), "{member} is missing: {problem}");
+    #[track_caller]
+    pub fn refused(self, status: u16, code: &'static str) -> impl Future<Output = Reply> + Send {
+        let asked_at = Location::caller();
+        let sending = self.expect(status);
+        async move {
+            let reply = sending.await;
+            let problem = reply.json();
+            assert_eq!(problem["code"], code, "asked at {asked_at}: {problem}");
+            assert_eq!(problem["status"], status, "{problem}");
+            assert_eq!(reply.header("content-type"), Some("application/problem+json"), "{reply:?}");
+            for member in ["type", "title", "detail", "requestId"] {
+                assert!(problem[member].is_string(), "{member} is missing: {problem}");
+            }
+            assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"), "{problem}");
+            reply
         }
-        assert_eq!(problem["requestId"].as_str(), reply.header("x-request-id"), "{problem}");
-        reply
     }
 }
 

@@ -169,6 +169,15 @@ impl Server {
         command
     }
 
+    /// How much memory it holds, in bytes: `VmRSS` of proc(5).
+    pub fn resident_bytes(&self) -> u64 {
+        let process = self.process.as_ref().expect("it runs");
+        let status = fs::read_to_string(format!("/proc/{}/status", process.id())).expect("its status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
+        let kib = line.trim().trim_end_matches("kB").trim();
+        kib.parse::<u64>().expect("a number") * 1024
+    }
+
     /// Kills it (SIGKILL) and waits until it's gone.
     pub fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");

@@ -70,7 +70,9 @@ impl Database {
 
     /// Ends all of the server's connections to this database, as a failover or an operator would.
     pub(crate) async fn end_connections(&self) -> i64 {
-        let sql = "SELECT count(*) FROM pg_stat_activity WHERE datname = $1 AND pid <> pg_backend_pid() AND pg_terminate_backend(pid)";
+        // In two steps: conditions side by side are evaluated in any order, and these would end everybody's.
+        let sql = "WITH theirs AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE datname = $1)
+            SELECT count(*) FROM theirs WHERE pg_terminate_backend(pid)";
         let admin = connect(&self.admin_url).await;
         admin.query_one(sql, &[&self.name]).await.expect("connections can be ended").get(0)
     }

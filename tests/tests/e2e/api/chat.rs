@@ -286,7 +286,9 @@ async fn paging(ann: &User, bob: &User, eve: &User) {
     // Another conversation's cursor, and one cut short.
     let cursor = ask("limit=5").await.text("nextCursor");
     let other = ann.group("Other", &[bob, eve]).await;
-    bob.get(&format!("/v1/conversations/{other}/messages?cursor={cursor}")).expect(422).await;
+    let there = ann.say(&other, "hello").await.position();
+    let elsewhere = format!("/v1/conversations/{other}/messages?cursor={cursor}");
+    bob.get(&elsewhere).after(&there).expect(422).await;
     bob.get(&format!("{path}?cursor={}", &cursor[..cursor.len() - 3])).expect(422).await;
     eve.get(&path).refused(404, "not-found").await;
 }
