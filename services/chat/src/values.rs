@@ -11,7 +11,7 @@ use cqrs_core::Context;
 /// What a message says: 1 to 4,000 characters (Unicode scalar values), no NUL, not only white space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 4000, example = "See you at noon?")]
+#[schema(as = MessageContent, value_type = String, min_length = 1, max_length = 4000, example = "See you at noon?")]
 pub struct Content(String);
 
 impl Content {
@@ -70,7 +70,7 @@ impl From<Content> for String {
 /// What a group is called: 1 to 200 characters on one line, not only white space.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(try_from = "String", into = "String")]
-#[schema(value_type = String, min_length = 1, max_length = 200, example = "Harbour crew")]
+#[schema(as = ConversationTitle, value_type = String, min_length = 1, max_length = 200, example = "Harbour crew")]
 pub struct Title(String);
 
 impl Title {
@@ -106,6 +106,8 @@ macro_rules! named {
     ($(#[$about:meta])* $name:ident = $public:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
+        // All services share one description: the names in it are the contracts'.
+        #[schema(as = $public)]
         pub enum $name {
             $($(#[$doc])* #[serde(rename = $text)] $variant,)+
         }

@@ -40,6 +40,7 @@ impl Query for GetUnreadMessagesCounts {
 
 /// One conversation's unread messages.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = UnreadMessages)]
 pub struct UnreadCount {
     /// How many.
     pub count: u64,
@@ -47,6 +48,7 @@ pub struct UnreadCount {
 
 /// All conversations' unread messages.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = UnreadMessagesByConversation)]
 pub struct UnreadCounts {
     /// How many in all.
     pub total: u64,

@@ -198,3 +198,32 @@ async fn a_command_with_a_key_takes_effect_once_and_answers_alike_until_access_i
     chat.project().await;
     assert_eq!(chat.call(ann, "GET", &path, None).await.body["items"].as_array().unwrap().len(), 1);
 }
+
+#[test]
+fn every_route_of_the_contract_is_described_with_what_it_answers() {
+    let (_, mut api) = parlor_chat::routes().split_for_parts();
+    cqrs_http::openapi::complete(&mut api);
+    let api = serde_json::to_value(&api).unwrap();
+    let routes = [
+        ("post", "/v1/conversations", "201"),
+        ("get", "/v1/conversations", "200"),
+        ("get", "/v1/conversations/{id}", "200"),
+        ("patch", "/v1/conversations/{id}", "200"),
+        ("get", "/v1/conversations/{id}/participants", "200"),
+        ("put", "/v1/conversations/{id}/participants/{userId}", "204"),
+        ("delete", "/v1/conversations/{id}/participants/{userId}", "204"),
+        ("post", "/v1/conversations/{id}/messages", "201"),
+        ("get", "/v1/conversations/{id}/messages", "200"),
+        ("patch", "/v1/conversations/{id}/messages/{messageId}", "200"),
+        ("delete", "/v1/conversations/{id}/messages/{messageId}", "204"),
+        ("put", "/v1/conversations/{id}/read", "204"),
+        ("get", "/v1/conversations/{id}/unread-count", "200"),
+        ("get", "/v1/unread-count", "200"),
+    ];
+    for (method, path, status) in routes {
+        let operation = &api["paths"][path][method];
+        assert!(operation["summary"].is_string(), "{method} {path} has no summary");
+        assert!(operation["responses"][status].is_object(), "{method} {path} has no {status}");
+        assert!(operation["security"].is_array(), "{method} {path} asks for no sign-in");
+    }
+}
