@@ -229,6 +229,19 @@ impl World {
         self.store.project(&others).await.expect("the views take everything in");
     }
 
+    /// Fills every view anew, the sources one after the other and in another order than they were heard.
+    pub(crate) async fn rebuild(&self) {
+        let store = &self.store.store;
+        let own = store.source();
+        let sources: [Arc<dyn EventSource>; 4] =
+            [own, self.auth.clone(), self.users.clone(), self.chat.clone()];
+        for projection in crate::projections() {
+            let rebuilt =
+                store.views.rebuild(projection.name(), &sources, store.executor.keyring(), |_| {}).await;
+            rebuilt.expect("rebuilt");
+        }
+    }
+
     pub(crate) async fn ask<Q: Query>(&self, user: Uuid, query: Q) -> Result<Q::Answer, Failure> {
         self.project().await;
         self.queries.ask(&Self::cx(Actor::User(user)), query).await

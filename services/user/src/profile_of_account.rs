@@ -74,7 +74,7 @@ impl Reactor for ProfileOfAccount {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use cqrs_core::Personal;
+    use cqrs_core::{EventSource, Personal};
     use uuid::Uuid;
 
     use crate::testing::World;
@@ -112,6 +112,21 @@ mod tests {
         world.react(&told).await;
         world.send_json::<UpdateUserProfile>(ANN, r#"{"displayName":"Anna"}"#).await;
         assert_eq!(world.ask(&cx, GetUserById { user: ANN }).await.expect("there").display_name, "Anna");
+    }
+
+    #[tokio::test]
+    async fn the_view_is_the_same_whichever_log_it_hears_first() {
+        let world = World::new().await;
+        world.auth_says(&registered(ANN, "Ann")).await;
+        world.send_json::<UpdateUserProfile>(ANN, r#"{"displayName":"Anna"}"#).await;
+        let cx = World::cx(Actor::System, &[]);
+        let live = world.ask(&cx, GetUserById { user: ANN }).await.expect("there");
+        let store = &world.store.store;
+        let auth: Arc<dyn EventSource> = world.auth.clone();
+        for sources in [[store.source(), auth.clone()], [auth, store.source()]] {
+            store.views.rebuild("users", &sources, store.executor.keyring(), |_| {}).await.expect("rebuilt");
+            assert_eq!(world.ask(&cx, GetUserById { user: ANN }).await.expect("there"), live);
+        }
     }
 
     #[tokio::test]
