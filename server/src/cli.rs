@@ -1,11 +1,13 @@
 //! The command line.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
 use crate::config::{self, Flag, Loaded, Sources};
+use crate::telemetry;
 
 /// A self-hosted chat backend: users, sign-in, conversations and notifications in one process.
 ///
@@ -44,6 +46,8 @@ struct Settings {
 enum Command {
     /// Serve until stopped (also without a command)
     Serve,
+    /// Print the API's description (OpenAPI, as JSON)
+    Openapi,
 }
 
 impl Settings {
@@ -84,12 +88,24 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<()> {
+    if let Some(Command::Openapi) = cli.command {
+        return print(&crate::http::openapi::text());
+    }
     let loaded = cli.settings.load()?;
     match &cli.command {
         None | Some(Command::Serve) => {
-            tracing_subscriber::fmt().init();
+            telemetry::start_logs(&loaded.config.log);
             runtime()?.block_on(crate::serve::serve(&loaded.config))
         }
+        Some(Command::Openapi) => Ok(()),
+    }
+}
+
+/// Prints to standard output; whoever reads may stop reading.
+fn print(text: &str) -> anyhow::Result<()> {
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
     }
 }
 

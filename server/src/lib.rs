@@ -3,5 +3,7 @@
 pub mod cli;
 pub mod config;
 pub mod data_dir;
+pub mod http;
 pub mod instance;
 pub mod serve;
+pub mod telemetry;

@@ -1,58 +1,70 @@
 //! `parlor serve`: from start to a graceful stop.
 
-use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt as _;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
-use crate::config::Config;
+use crate::config::{Config, MetricsListen};
+use crate::http::health::Health;
+use crate::http::{listener, metrics};
 use crate::instance::Instance;
+use crate::telemetry;
 
 /// How long requests under way may take to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(8);
 
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: &Config) -> anyhow::Result<()> {
+    // From here on a stop is noticed, whatever is still to be opened.
+    let mut asked = Signals::new()?;
+    let collected = telemetry::start_metrics();
     let instance = Instance::open(config).await?;
-    let options = config.http_options();
-    let router = cqrs_http::layer(instance.router(&options), &options);
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|error| anyhow::anyhow!("can't listen on {} (listen): {error}", config.listen))?;
-    let address = listener.local_addr()?;
     let (stop, stopped) = watch::channel(false);
-    let running = instance.start(&stopped);
-    tracing::info!(%address, data = %config.data_dir.display(), "Parlor listens");
+    let health = Arc::new(Health::of(&instance, stopped.clone()));
+    let router = crate::http::router(&instance, health, &config.http_options(), &stopped);
+    let api = listener::bind(config.listen, "listen").await?;
+    let address = api.local_addr()?;
 
-    let mut drain = stopped.clone();
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    let listener = listener.tap_io(|stream| {
-        let _ = stream.set_nodelay(true);
-    });
-    let serving = axum::serve(listener, service).with_graceful_shutdown(async move {
-        let _ = drain.wait_for(|stop| *stop).await;
-    });
-    let serving = tokio::spawn(serving.into_future());
-    asked_to_stop().await?;
+    let mut background = JoinSet::new();
+    if let (MetricsListen::At(at), Some(handle)) = (config.metrics_listen, collected) {
+        let listener = listener::bind(at, "metrics_listen").await?;
+        background.spawn(metrics::upkeep(handle.clone(), stopped.clone()));
+        background.spawn(listener::serve(listener, metrics::router(handle), stopped.clone()));
+    }
+    let running = instance.start(&stopped);
+    let serving = tokio::spawn(listener::serve(api, router, stopped.clone()));
+    let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
+    tracing::info!(%address, version, %data, "Parlor listens");
+
+    asked.wait().await;
     tracing::info!("stopping");
     stop.send_replace(true);
     if tokio::time::timeout(DRAIN, serving).await.is_err() {
-        tracing::warn!("some requests were still under way after {} s", DRAIN.as_secs());
+        tracing::warn!("some requests were still under way after {} s and are cut off", DRAIN.as_secs());
     }
+    background.shutdown().await;
     running.finish().await;
     tracing::info!("stopped");
     Ok(())
 }
 
-async fn asked_to_stop() -> std::io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
     }
-    Ok(())
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -20,19 +20,26 @@ pub const ROUTES: &[(&str, fn() -> Routes)] = &[
     (parlor_auth::NAME, parlor_auth::routes),
     (parlor_user::NAME, parlor_user::routes),
     (parlor_chat::NAME, parlor_chat::routes),
+    (parlor_notification::NAME, parlor_notification::routes),
 ];
 
 /// Opens every service's stores and puts the services on them.
 pub(super) async fn assemble(config: &Config, ground: Ground) -> Result<Instance, OpenError> {
-    let (auth_store, user_store, chat_store) = tokio::try_join!(
+    let (auth_store, user_store, chat_store, notification_store) = tokio::try_join!(
         ground.service(parlor_auth::NAME, parlor_auth::projections(), None),
         ground.service(parlor_user::NAME, parlor_user::projections(), parlor_user::WRITE_SCHEMA),
         ground.service(parlor_chat::NAME, parlor_chat::projections(), parlor_chat::WRITE_SCHEMA),
+        ground.service(
+            parlor_notification::NAME,
+            parlor_notification::projections(),
+            parlor_notification::WRITE_SCHEMA
+        ),
     )?;
     let sources: Vec<Arc<dyn EventSource>> = [
         ground.sources(&auth_store, "auth.public", AuthPublisher),
         ground.sources(&user_store, "user.public", parlor_user::publisher()),
         ground.sources(&chat_store, "chat.public", parlor_chat::publisher()),
+        ground.sources(&notification_store, "notification.public", parlor_notification::publisher()),
     ]
     .into_iter()
     .flatten()
@@ -94,7 +101,25 @@ pub(super) async fn assemble(config: &Config, ground: Ground) -> Result<Instance
         store: chat_store,
     };
 
-    Ok(Instance { ground, services: vec![auth_service, user_service, chat_service], auth, sources, outbox })
+    let notification =
+        parlor_notification::Deps { store: notification_store.clone(), tokens: ground.tokens.clone() };
+    let commands = wiring.commands(parlor_notification::commands(&notification))?;
+    let of_chat = parlor_notification::notify_of_chat(&notification, &commands);
+    let of_sign_ins = parlor_notification::notify_of_sign_ins(&notification, &commands);
+    let notification_service = Service {
+        name: parlor_notification::NAME,
+        queries: parlor_notification::queries(&notification).build()?,
+        events: wiring
+            .events(&notification_store)
+            .react(of_chat, notification_store.log.clone(), ground.keyring.clone())
+            .react(of_sign_ins, notification_store.log.clone(), ground.keyring.clone())
+            .build()?,
+        commands,
+        store: notification_store,
+    };
+
+    let services = vec![auth_service, user_service, chat_service, notification_service];
+    Ok(Instance { ground, services, auth, sources, outbox })
 }
 
 /// What every service is given alike.
