@@ -1,7 +1,8 @@
 //! Parlor's chat service: conversations, who is in them, what is said there, and how much of it one hasn't read.
 //!
 //! Everything that it handles is in the lists below; each entry is a file. Aggregates: [`conversation`] (its settings),
-//! [`membership`], [`read_mark`], [`message`]. Views: [`conversations`], [`timeline`], [`search`], [`people`].
+//! [`membership`], [`read_mark`], [`message`]. Views: [`conversations`], [`timeline`], [`search`], [`people`],
+//! [`live::feed`]. Live delivery: [`live`], whose route is [`live::sse::routes`].
 
 pub mod add_participant;
 pub mod conversation;
@@ -11,6 +12,7 @@ pub mod delete_message;
 pub mod edit_message;
 #[cfg(test)]
 mod fixtures;
+pub mod live;
 pub mod mark_messages_read;
 pub mod membership;
 pub mod message;
@@ -41,6 +43,7 @@ use conversations::{Conversations, ConversationsProjection};
 use create_conversation::{CreateConversation, CreateConversationHandler};
 use delete_message::{DeleteMessage, DeleteMessageHandler};
 use edit_message::{EditMessage, EditMessageHandler};
+use live::feed::FeedProjection;
 use mark_messages_read::{MarkMessagesAsRead, MarkMessagesAsReadHandler};
 use people::{People, PeopleProjection};
 use remove_participant::RemoveParticipant;
@@ -129,6 +132,7 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(ConversationsProjection),
         Arc::new(TimelineProjection),
         Arc::new(SearchProjection),
+        Arc::new(FeedProjection),
     ]
 }
 

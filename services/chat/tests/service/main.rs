@@ -5,6 +5,8 @@
 mod http;
 #[cfg(test)]
 #[cfg(test)]
+mod live;
+#[cfg(test)]
 mod messages;
 #[cfg(test)]
 #[cfg(test)]

@@ -6,8 +6,8 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
 use cqrs_core::{
-    Actor, Append, Clock as _, Command, CommandBus, Commit, Context, EventSource, Failure, Log, LogSource,
-    MemoryLog, NewEvent, Personal, Query, QueryBus, Reply, StreamId, SystemClock, TokenCodec,
+    Actor, Append, Clock as _, Command, CommandBus, Commit, Context, Event, EventSource, Failure, Log,
+    LogSource, MemoryLog, NewEvent, Personal, Query, QueryBus, Reply, StreamId, SystemClock, TokenCodec,
 };
 use cqrs_http::{
     Authenticator, Cursors, Edge, EdgeParts, HttpOptions, Identity, NothingToWaitFor, unauthenticated,
@@ -30,7 +30,8 @@ pub struct Chat {
     pub store: TestStore,
     pub commands: CommandBus,
     pub queries: QueryBus,
-    users: Arc<MemoryLog>,
+    pub users: Arc<MemoryLog>,
+    pub edge: Edge,
     router: Router,
 }
 
@@ -86,12 +87,17 @@ impl Chat {
             options: HttpOptions::default(),
         });
         let (router, _) = parlor_chat::routes().split_for_parts();
-        let router = cqrs_http::layer(router.with_state(edge), &HttpOptions::default());
-        Self { store, commands, queries, users: Arc::new(MemoryLog::new("user.public")), router }
+        let router = cqrs_http::layer(router.with_state(edge.clone()), &HttpOptions::default());
+        Self { store, commands, queries, users: Arc::new(MemoryLog::new("user.public")), edge, router }
     }
 
     /// Announces something of a user, as the user service does.
     pub async fn announce(&self, event: &UserEvent) {
+        self.publish(&self.users, event).await;
+    }
+
+    /// Records a public event, as another service does.
+    pub async fn publish<E: Event>(&self, log: &MemoryLog, event: &E) {
         let id = SystemClock.fresh_id();
         let keyring = self.store.store.executor.keyring();
         let NewEvent { id, name, schema, data } = keyring.encode(id, event).await.unwrap();
@@ -99,7 +105,7 @@ impl Chat {
         let mut commit = Commit::new(Actor::System, id, SystemClock.now());
         let events = vec![NewEvent { id, name, schema, data }];
         commit.appends.push(Append { stream, expected: 0, events });
-        self.users.commit(commit).await.unwrap();
+        log.commit(commit).await.unwrap();
     }
 
     /// Somebody new.

@@ -1,0 +1,432 @@
+//! Who is connected, and what goes to whom: everything under one lock, and nothing that waits.
+//!
+//! An event finds its connections by conversation → who is connected → their connections, so that it costs what is
+//! connected and not how many are in. The hub knows the stays of those connected only: read from the view when they come,
+//! and from then on changed by the log's own events, in their order. Changes of late are remembered, for the view may be
+//! behind.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use tokio::sync::{mpsc, watch};
+use uuid::Uuid;
+
+use super::event::{Effect, LiveEvent};
+use super::feed::Stay;
+use super::source::{Places, Source};
+
+/// How many changes of memberships are remembered.
+const REMEMBERED: usize = 20_000;
+
+/// Where a stay ends that hasn't ended.
+const OPEN: u64 = i64::MAX as u64;
+
+/// Why a connection is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Close {
+    /// The reader is slower than what happens; resuming loses nothing.
+    TooSlow,
+    /// The token has expired, or its session has ended.
+    SignedOut,
+    /// The view that resuming needs is behind, or a store doesn't answer.
+    Unavailable,
+    /// This process stops.
+    Stopping,
+}
+
+/// An event on its way to one connection.
+#[derive(Clone)]
+pub(super) struct Queued {
+    pub(super) source: Source,
+    pub(super) position: u64,
+    pub(super) event: Arc<LiveEvent>,
+}
+
+/// How much may wait for one connection.
+#[derive(Debug, Clone, Copy)]
+pub struct QueueLimits {
+    /// How many events. 1,024 unless set.
+    pub events: usize,
+    /// How many bytes, about. 2 MiB unless set.
+    pub bytes: usize,
+}
+
+impl Default for QueueLimits {
+    fn default() -> Self {
+        Self { events: 1_024, bytes: 2 * 1024 * 1024 }
+    }
+}
+
+/// The hub's end of a connection.
+struct Outlet {
+    id: u64,
+    queue: mpsc::Sender<Queued>,
+    waiting: Arc<AtomicUsize>,
+    close: watch::Sender<Option<Close>>,
+}
+
+/// Somebody who is connected.
+#[derive(Default)]
+struct Viewer {
+    stays: HashMap<Uuid, Vec<(u64, u64)>>,
+    outlets: Vec<Outlet>,
+}
+
+impl Viewer {
+    fn sees(&self, conversation: Uuid, position: u64) -> bool {
+        let stays = self.stays.get(&conversation);
+        stays.is_some_and(|stays| stays.iter().any(|(since, until)| *since < position && position < *until))
+    }
+
+    fn is_in(&self, conversation: Uuid) -> bool {
+        let last = self.stays.get(&conversation).and_then(|stays| stays.last());
+        last.is_some_and(|(_, until)| *until == OPEN)
+    }
+
+    fn take(&mut self, conversation: Uuid, change: Change) {
+        let stays = self.stays.entry(conversation).or_default();
+        match change {
+            Change::Joined { since } => stays.push((since, OPEN)),
+            Change::Left { at } => {
+                if let Some((_, until)) = stays.last_mut() {
+                    *until = at;
+                }
+            }
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Change {
+    Joined { since: u64 },
+    Left { at: u64 },
+}
+
+struct Remembered {
+    position: u64,
+    conversation: Uuid,
+    person: Uuid,
+    change: Change,
+}
+
+struct Inner {
+    places: Places,
+    /// Who of those connected is in a conversation.
+    rooms: HashMap<Uuid, HashSet<Uuid>>,
+    viewers: HashMap<Uuid, Viewer>,
+    /// All changes of memberships after `remembered_from`.
+    changes: VecDeque<Remembered>,
+    remembered_from: u64,
+    next: u64,
+    stopping: bool,
+}
+
+/// The connection's end.
+pub(super) struct Attached {
+    hub: Arc<Hub>,
+    user: Uuid,
+    id: u64,
+    /// As of when: what comes later comes through the queue, what came before doesn't.
+    pub(super) places: Places,
+    queue: mpsc::Receiver<Queued>,
+    waiting: Arc<AtomicUsize>,
+    pub(super) close: watch::Receiver<Option<Close>>,
+}
+
+impl Attached {
+    /// The next event, or why there is none any more.
+    pub(super) async fn next(&mut self) -> Result<Queued, Close> {
+        // What waits for who is too slow isn't said any more: resuming says it.
+        let queued = tokio::select! {
+            biased;
+            _ = self.close.wait_for(Option::is_some) => None,
+            queued = self.queue.recv() => queued,
+        };
+        let queued = queued.ok_or_else(|| self.close.borrow().unwrap_or(Close::TooSlow))?;
+        self.waiting.fetch_sub(queued.event.weight(), Ordering::Relaxed);
+        Ok(queued)
+    }
+}
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        self.hub.inner.lock().detach(self.user, &[self.id]);
+    }
+}
+
+/// What the hub makes of an event that it was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Interest {
+    /// It is behind: nobody connected cared.
+    Passed,
+    /// Somebody is to hear of it.
+    Wanted,
+}
+
+/// One event of chat's, to be routed.
+pub(super) struct Routed {
+    pub(super) position: u64,
+    pub(super) conversation: Uuid,
+    pub(super) effect: Effect,
+    pub(super) event: Arc<LiveEvent>,
+}
+
+/// Why somebody can't be attached yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum NotYet {
+    /// Nothing is known of their stays.
+    Unknown,
+    /// Their stays are known as of before what is remembered.
+    TooOld,
+    /// Their stays are known as of a later time than the hub's.
+    TooNew,
+    /// There will be no more connections.
+    Stopping,
+}
+
+/// See the module.
+pub(super) struct Hub {
+    inner: Mutex<Inner>,
+    chat: watch::Sender<u64>,
+    limits: QueueLimits,
+}
+
+impl Hub {
+    /// A hub that has come to `places` without anybody connected.
+    pub(super) fn new(places: Places, limits: QueueLimits) -> Self {
+        let inner = Inner {
+            places,
+            rooms: HashMap::new(),
+            viewers: HashMap::new(),
+            changes: VecDeque::new(),
+            remembered_from: places.get(Source::Chat),
+            next: 0,
+            stopping: false,
+        };
+        Self { inner: Mutex::new(inner), chat: watch::Sender::new(places.get(Source::Chat)), limits }
+    }
+
+    pub(super) fn places(&self) -> Places {
+        self.inner.lock().places
+    }
+
+    /// How far it has come in chat's log, to wait on.
+    pub(super) fn chat_place(&self) -> watch::Receiver<u64> {
+        self.chat.subscribe()
+    }
+
+    /// Moves a source's place forward once all before it is routed.
+    pub(super) fn advance(&self, source: Source, position: u64) {
+        self.inner.lock().places.advance(source, position);
+        if source == Source::Chat {
+            self.chat.send_if_modified(|place| {
+                let moved = *place < position;
+                *place = position.max(*place);
+                moved
+            });
+        }
+    }
+
+    pub(super) fn is_idle(&self) -> bool {
+        self.inner.lock().viewers.is_empty()
+    }
+
+    /// Attaches one more connection of somebody; `known` are their stays, as of a position in chat's log. Needless if they
+    /// are connected already.
+    pub(super) fn attach(
+        self: &Arc<Self>,
+        user: Uuid,
+        known: Option<(u64, &[Stay])>,
+    ) -> Result<Attached, NotYet> {
+        let mut inner = self.inner.lock();
+        if inner.stopping {
+            return Err(NotYet::Stopping);
+        }
+        if !inner.viewers.contains_key(&user) {
+            let (at, stays) = known.ok_or(NotYet::Unknown)?;
+            if at < inner.remembered_from {
+                return Err(NotYet::TooOld);
+            }
+            if at > inner.places.get(Source::Chat) {
+                return Err(NotYet::TooNew);
+            }
+            inner.admit(user, at, stays);
+        }
+        inner.next += 1;
+        let (id, places) = (inner.next, inner.places);
+        let (queue, receiver) = mpsc::channel(self.limits.events);
+        let (close, closed) = watch::channel(None);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let outlet = Outlet { id, queue, waiting: waiting.clone(), close };
+        inner.viewers.entry(user).or_default().outlets.push(outlet);
+        drop(inner);
+        Ok(Attached { hub: self.clone(), user, id, places, queue: receiver, waiting, close: closed })
+    }
+
+    /// Whether anybody connected is in the conversation; if not, the event at `position` is behind.
+    pub(super) fn pass_unless_wanted(&self, conversation: Uuid, position: u64) -> Interest {
+        let mut inner = self.inner.lock();
+        if inner.rooms.contains_key(&conversation) {
+            return Interest::Wanted;
+        }
+        inner.places.advance(Source::Chat, position);
+        Interest::Passed
+    }
+
+    /// Routes an event of chat's.
+    pub(super) fn route(&self, routed: &Routed) {
+        let mut inner = self.inner.lock();
+        inner.take(routed);
+        inner.deliver_in_room(routed, self.limits);
+        inner.leave(routed);
+        inner.places.advance(Source::Chat, routed.position);
+    }
+
+    /// Routes the beginning of a conversation: all of it goes to all who are in from the beginning. At once, so that nobody
+    /// comes in between.
+    pub(super) fn open(&self, opening: &[Routed]) {
+        let mut inner = self.inner.lock();
+        for routed in opening {
+            inner.take(routed);
+        }
+        for routed in opening {
+            inner.deliver_in_room(routed, self.limits);
+            inner.places.advance(Source::Chat, routed.position);
+        }
+    }
+
+    /// Routes another service's event to all of `persons` and to all who are in one of `conversations`.
+    pub(super) fn tell(&self, queued: &Queued, persons: &[Uuid], conversations: &[Uuid]) {
+        let mut inner = self.inner.lock();
+        let mut told: HashSet<Uuid> =
+            persons.iter().copied().filter(|person| inner.viewers.contains_key(person)).collect();
+        for conversation in conversations {
+            told.extend(inner.rooms.get(conversation).into_iter().flatten());
+        }
+        for person in told {
+            inner.deliver(person, queued, self.limits);
+        }
+        inner.places.advance(queued.source, queued.position);
+    }
+
+    /// Routes an event to one person, if they are in the conversation that it comes from, if it comes from one.
+    pub(super) fn tell_one(&self, queued: &Queued, person: Uuid, conversation: Option<Uuid>) {
+        let mut inner = self.inner.lock();
+        let viewer = inner.viewers.get(&person);
+        if viewer.is_some_and(|viewer| conversation.is_none_or(|id| viewer.is_in(id))) {
+            inner.deliver(person, queued, self.limits);
+        }
+        inner.places.advance(queued.source, queued.position);
+    }
+
+    /// Closes all connections, and takes no more.
+    pub(super) fn stop(&self) {
+        let mut inner = self.inner.lock();
+        inner.stopping = true;
+        for outlet in inner.viewers.values().flat_map(|viewer| &viewer.outlets) {
+            outlet.close.send_replace(Some(Close::Stopping));
+        }
+    }
+}
+
+impl Inner {
+    /// Takes in somebody's stays, brought from `at` to the present place.
+    fn admit(&mut self, user: Uuid, at: u64, stays: &[Stay]) {
+        let mut viewer = Viewer::default();
+        for stay in stays {
+            viewer.stays.entry(stay.conversation).or_default().push((stay.since, stay.until));
+        }
+        let since = self.changes.partition_point(|known| known.position <= at);
+        for known in self.changes.range(since..).filter(|known| known.person == user) {
+            viewer.take(known.conversation, known.change);
+        }
+        for conversation in viewer.stays.keys().filter(|conversation| viewer.is_in(**conversation)) {
+            self.rooms.entry(*conversation).or_default().insert(user);
+        }
+        self.viewers.insert(user, viewer);
+    }
+
+    /// Remembers a change of memberships; who joined is in the room from now on.
+    fn take(&mut self, routed: &Routed) {
+        let (person, change) = match routed.effect {
+            Effect::Joined(person, since) => (person, Change::Joined { since }),
+            Effect::Left(person) => (person, Change::Left { at: routed.position }),
+            Effect::None | Effect::About(_) => return,
+        };
+        let (position, conversation) = (routed.position, routed.conversation);
+        if self.changes.len() == REMEMBERED
+            && let Some(oldest) = self.changes.pop_front()
+        {
+            self.remembered_from = oldest.position;
+        }
+        self.changes.push_back(Remembered { position, conversation, person, change });
+        if let Some(viewer) = self.viewers.get_mut(&person) {
+            viewer.take(conversation, change);
+            if matches!(change, Change::Joined { .. }) {
+                self.rooms.entry(conversation).or_default().insert(person);
+            }
+        }
+    }
+
+    /// Who left is in the room until they have heard of it.
+    fn leave(&mut self, routed: &Routed) {
+        if let Effect::Left(person) = routed.effect {
+            self.out_of_room(routed.conversation, person);
+        }
+    }
+
+    fn out_of_room(&mut self, conversation: Uuid, person: Uuid) {
+        if let Some(room) = self.rooms.get_mut(&conversation) {
+            room.remove(&person);
+            if room.is_empty() {
+                self.rooms.remove(&conversation);
+            }
+        }
+    }
+
+    fn deliver_in_room(&mut self, routed: &Routed, limits: QueueLimits) {
+        let Some(room) = self.rooms.get(&routed.conversation) else { return };
+        let sees = |person: &Uuid| match routed.effect {
+            Effect::About(message) => {
+                self.viewers.get(person).is_some_and(|viewer| viewer.sees(routed.conversation, message))
+            }
+            _ => true,
+        };
+        let audience: Vec<Uuid> = room.iter().copied().filter(sees).collect();
+        let queued = Queued { source: Source::Chat, position: routed.position, event: routed.event.clone() };
+        for person in audience {
+            self.deliver(person, &queued, limits);
+        }
+    }
+
+    /// Puts an event into all queues of one person; a full one is closed.
+    fn deliver(&mut self, person: Uuid, queued: &Queued, limits: QueueLimits) {
+        let Some(viewer) = self.viewers.get(&person) else { return };
+        let mut gone = Vec::new();
+        for outlet in &viewer.outlets {
+            let weight = queued.event.weight();
+            let waiting = outlet.waiting.fetch_add(weight, Ordering::Relaxed);
+            if waiting + weight > limits.bytes || outlet.queue.try_send(queued.clone()).is_err() {
+                outlet.close.send_replace(Some(Close::TooSlow));
+                gone.push(outlet.id);
+            }
+        }
+        if !gone.is_empty() {
+            self.detach(person, &gone);
+        }
+    }
+
+    fn detach(&mut self, user: Uuid, ids: &[u64]) {
+        let Some(viewer) = self.viewers.get_mut(&user) else { return };
+        viewer.outlets.retain(|outlet| !ids.contains(&outlet.id));
+        if viewer.outlets.is_empty()
+            && let Some(viewer) = self.viewers.remove(&user)
+        {
+            for conversation in viewer.stays.keys() {
+                self.out_of_room(*conversation, user);
+            }
+        }
+    }
+}

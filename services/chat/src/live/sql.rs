@@ -1,0 +1,75 @@
+//! The SQL of what somebody missed. In all of it ?1 is the viewer, ?2 the position after which, ?3 that up to which, ?4 how
+//! many at most; oldest first.
+
+use cqrs_core::Sql;
+
+/// How far the view has come in each source.
+pub(super) const PLACES: &str = "SELECT v.source, v.position FROM view_places v
+    JOIN views g ON g.name = v.name AND g.generation = v.generation WHERE v.name = 'feed'";
+
+/// How far the view has come in chat's log, and, as of there, all stays of the viewer. One row without a stay if there are
+/// none.
+pub(super) const STAYS: &str = "SELECT place.position, s.conversation, s.since, s.until
+    FROM (SELECT COALESCE(MAX(v.position), 0) AS position FROM view_places v
+      JOIN views g ON g.name = v.name AND g.generation = v.generation
+      WHERE v.name = 'feed' AND v.source = 'chat') place
+    LEFT JOIN {p}feed_stays s ON s.person = ?1
+    ORDER BY s.joined";
+
+/// Of each stay at most a page of events, along the conversation's own order, so that a page costs what the viewer's
+/// conversations have, whatever happened in all the others. An event about a message that they may not see isn't theirs.
+/// Each event with the time at which the message that it tells of was deleted, if it was.
+macro_rules! missed {
+    (@of_stay) => {
+        "SELECT x.position, x.about FROM {p}feed_events x
+         WHERE x.conversation = s.conversation AND x.position > ?2 AND x.position <= ?3
+           AND x.position >= s.joined AND x.position <= s.until
+           AND (x.about = 0 OR EXISTS (SELECT 1 FROM {p}feed_stays w
+             WHERE w.conversation = s.conversation AND w.person = ?1 AND w.since < x.about AND x.about < w.until))
+         ORDER BY x.position LIMIT ?4"
+    };
+    ($($from:tt)+) => {
+        concat!(
+            "SELECT e.position, (SELECT d.deleted_at FROM {p}feed_deletions d
+               WHERE d.position = CASE WHEN e.about = 0 THEN e.position ELSE e.about END)
+             FROM {p}feed_stays s ",
+            $($from)+,
+            " WHERE s.person = ?1 AND s.until > ?2 ORDER BY e.position LIMIT ?4"
+        )
+    };
+}
+
+/// Positions in chat's log.
+pub(super) const CHAT: Sql = Sql::Each {
+    sqlite: missed!(concat!(
+        "JOIN {p}feed_events e ON e.conversation = s.conversation AND e.position IN (SELECT y.position FROM (",
+        missed!(@of_stay),
+        ") y)"
+    )),
+    postgres: missed!(concat!("CROSS JOIN LATERAL (", missed!(@of_stay), ") e")),
+};
+
+/// What happened to the viewer and to those whom they know: who is among their contacts, or with them in a conversation.
+pub(super) const USERS: &str = "SELECT u.position, u.type, u.at, u.data FROM {p}feed_users u
+    WHERE u.position > ?2 AND u.position <= ?3 AND (u.person = ?1 OR (u.known_to_others AND (
+      EXISTS (SELECT 1 FROM {p}feed_contacts c WHERE c.owner = ?1 AND c.contact = u.person)
+      OR EXISTS (SELECT 1 FROM {p}feed_stays mine
+        JOIN {p}feed_stays theirs ON theirs.conversation = mine.conversation AND theirs.person = u.person
+          AND theirs.until = 9223372036854775807
+        WHERE mine.person = ?1 AND mine.until = 9223372036854775807))))
+    ORDER BY u.position LIMIT ?4";
+
+/// The viewer's notifications, but for those that come from where they aren't any more, or of a message that is gone.
+pub(super) const NOTIFICATIONS: &str = "SELECT n.position, n.type, n.at, n.data FROM {p}feed_notifications n
+    WHERE n.person = ?1 AND n.position > ?2 AND n.position <= ?3
+      AND (n.conversation IS NULL OR EXISTS (SELECT 1 FROM {p}feed_stays s
+        WHERE s.conversation = n.conversation AND s.person = ?1 AND s.until = 9223372036854775807))
+      AND (n.message IS NULL OR NOT EXISTS (SELECT 1 FROM {p}feed_deletions d WHERE d.message = n.message))
+    ORDER BY n.position LIMIT ?4";
+
+/// The conversations that ?1 is in.
+pub(super) const CONVERSATIONS_OF: &str = "SELECT conversation FROM {p}feed_stays
+    WHERE person = ?1 AND until = 9223372036854775807";
+
+/// Those who have ?1 among their contacts.
+pub(super) const OWNERS_OF: &str = "SELECT owner FROM {p}feed_contacts WHERE contact = ?1";
