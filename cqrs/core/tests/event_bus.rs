@@ -1,0 +1,189 @@
+//! Event handlers: each follows on its own, stands where it fails, and resumes where it was.
+
+mod common;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use async_trait::async_trait;
+use common::{AccountEvent, Deposit, Spy, account, cx, executor};
+use cqrs_core::testing::keyring;
+use cqrs_core::{
+    Batch, EventBus, EventBusError, EventHandler, Failure, HandlerError, Incoming, LogSource, MemoryLog,
+    PlaceStore as _, Position, Reactor, StoreError,
+};
+use parking_lot::Mutex;
+use tokio::sync::watch;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Habit {
+    Works,
+    Fails,
+    Panics,
+}
+
+/// Sums deposits; what it does at the event at position 3 is up to its habit, until it is mended.
+struct Summing {
+    name: &'static str,
+    habit: Habit,
+    mended: AtomicBool,
+    place: AtomicU64,
+    sum: AtomicU64,
+}
+
+impl Summing {
+    fn new(name: &'static str, habit: Habit) -> Arc<Self> {
+        let (mended, place, sum) = Default::default();
+        Arc::new(Self { name, habit, mended, place, sum })
+    }
+}
+
+#[async_trait]
+impl EventHandler for Summing {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn sources(&self) -> &'static [&'static str] {
+        &["bank"]
+    }
+    async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
+        Ok(Position(self.place.load(Ordering::SeqCst)))
+    }
+    async fn handle(&self, _: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+        for event in &batch.events {
+            if event.position == Position(3) && !self.mended.load(Ordering::SeqCst) {
+                match self.habit {
+                    Habit::Works => {}
+                    Habit::Fails => return Err(HandlerError::new(event.position, "no", false)),
+                    Habit::Panics => panic!("on purpose"),
+                }
+            }
+            match keyring().decode(event).await {
+                Ok(AccountEvent::Deposited { cents }) => self.sum.fetch_add(cents, Ordering::SeqCst),
+                other => panic!("{other:?}"),
+            };
+            self.place.store(event.position.0, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_handler_that_fails_or_panics_harms_no_other_and_goes_on_once_mended() {
+    let spy = Spy::new();
+    let executor = executor(spy.clone());
+    let (fine, failing, panicking) = (
+        Summing::new("fine", Habit::Works),
+        Summing::new("failing", Habit::Fails),
+        Summing::new("panicking", Habit::Panics),
+    );
+    let bus = EventBus::builder()
+        .subscribe(failing.clone())
+        .subscribe(panicking.clone())
+        .subscribe(fine.clone())
+        .source(Arc::new(LogSource(spy.clone())))
+        .build()
+        .unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.run(stopped).await }
+    });
+    for n in 0..6 {
+        executor.run(&cx(&executor), &Deposit { account: account(n), cents: 1 << n }).await.unwrap();
+    }
+    let reaches = async |handler: &str, place| {
+        bus.position(handler, "bank").unwrap().wait_for(|position| *position >= place).await.unwrap();
+    };
+    reaches("fine", Position(6)).await;
+    for broken in ["failing", "panicking"] {
+        reaches(broken, Position(2)).await;
+        let progress = || bus.progress().into_iter().find(|progress| progress.handler == broken).unwrap();
+        while progress().error.is_none() {
+            tokio::task::yield_now().await;
+        }
+        let stands = progress();
+        assert_eq!((stands.position, stands.head), (Position(2), Position(6)));
+        assert!(stands.error.unwrap().starts_with("at 3"), "{broken}");
+    }
+    for broken in [&failing, &panicking] {
+        broken.mended.store(true, Ordering::SeqCst);
+    }
+    reaches("failing", Position(6)).await;
+    reaches("panicking", Position(6)).await;
+    for handler in [&fine, &failing, &panicking] {
+        assert_eq!(handler.sum.load(Ordering::SeqCst), 63, "each event once");
+    }
+    assert!(bus.progress().iter().all(|progress| progress.error.is_none()));
+    stop.send(true).unwrap();
+    running.await.unwrap();
+}
+
+#[test]
+fn a_list_of_event_handlers_that_is_wrong_is_an_error_that_names_the_handler() {
+    let one = || Summing::new("one", Habit::Works);
+    let twice =
+        EventBus::builder().subscribe(one()).subscribe(one()).source(Arc::new(LogSource(Spy::new()))).build();
+    assert_eq!(twice.err(), Some(EventBusError::SameName("one")));
+    let astray = EventBus::builder().subscribe(one()).build();
+    assert_eq!(astray.err(), Some(EventBusError::NoSource { handler: "one", source_name: "bank" }));
+}
+
+/// Notes which events it saw; may be told to be unavailable for some.
+#[derive(Clone, Default)]
+struct Noting {
+    seen: Arc<Mutex<Vec<u64>>>,
+    stumbles: Arc<Mutex<Vec<u64>>>,
+}
+
+#[async_trait]
+impl Reactor for Noting {
+    fn name(&self) -> &'static str {
+        "noting"
+    }
+    fn sources(&self) -> &'static [&'static str] {
+        &["bank"]
+    }
+    async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure> {
+        let position = event.meta.position.0;
+        let mut stumbles = self.stumbles.lock();
+        if let Some(found) = stumbles.iter().position(|stumble| *stumble == position) {
+            stumbles.remove(found);
+            return Err(Failure::Unavailable("for a moment".to_owned()));
+        }
+        self.seen.lock().push(position);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reactor_resumes_where_it_was_and_tries_again_what_may_pass() {
+    let spy = Spy::new();
+    let places = Arc::new(MemoryLog::new("places"));
+    let executor = executor(spy.clone());
+    let noting = Noting::default();
+    noting.stumbles.lock().extend([2, 2, 5]);
+    let mut deposited = 0;
+    for round in [3, 6] {
+        while deposited < round {
+            deposited += 1;
+            executor.run(&cx(&executor), &Deposit { account: account(1), cents: 1 }).await.unwrap();
+        }
+        let bus = EventBus::builder()
+            .react(noting.clone(), places.clone(), keyring())
+            .source(Arc::new(LogSource(spy.clone())))
+            .build()
+            .unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let running = tokio::spawn({
+            let bus = bus.clone();
+            async move { bus.run(stopped).await }
+        });
+        let mut position = bus.position("noting", "bank").unwrap();
+        position.wait_for(|position| position.0 == round).await.unwrap();
+        stop.send(true).unwrap();
+        running.await.unwrap();
+        assert_eq!(places.load("noting", "bank").await.unwrap(), Position(round));
+    }
+    assert_eq!(*noting.seen.lock(), [1, 2, 3, 4, 5, 6]);
+}
