@@ -6,6 +6,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::admin::Task;
 use crate::config::{self, Flag, Loaded, Sources};
 use crate::telemetry;
 
@@ -46,8 +47,92 @@ struct Settings {
 enum Command {
     /// Serve until stopped (also without a command)
     Serve,
+    /// Users and their roles
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Keys by which applications sign their own users in
+    #[command(subcommand)]
+    ServiceKey(ServiceKeyCommand),
+    /// What is read from: how far it has come, and making it anew
+    #[command(subcommand)]
+    Views(ViewsCommand),
+    /// Settings
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// Ask the running instance whether it can do its work; fails if it can't
+    Health,
     /// Print the API's description (OpenAPI, as JSON)
     Openapi,
+}
+
+#[derive(Debug, Subcommand)]
+enum UserCommand {
+    /// Make somebody an administrator
+    Promote {
+        /// The e-mail address that they registered with
+        email: String,
+    },
+    /// Make an administrator an ordinary user again
+    Demote {
+        /// The e-mail address that they registered with
+        email: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ServiceKeyCommand {
+    /// Make a key, and print it: it is shown once and kept nowhere
+    Create {
+        /// What the application is called
+        name: String,
+    },
+    /// List the keys that were made, without the keys themselves
+    List,
+    /// Take a key out of force, at once
+    Revoke {
+        /// The key's id, as `list` shows it
+        id: uuid::Uuid,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ViewsCommand {
+    /// Show how far every view and reactor has come, and which stand still
+    Status,
+    /// Make a view anew beside the live one, then swap them; queries and commands go on
+    ///
+    /// Interrupted, it goes on where it was when it is started again.
+    Rebuild {
+        /// The view's name, as `status` shows it
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Print what is in force as TOML, with where each value came from; passwords are hidden
+    Show,
+    /// Print every key with its meaning and its default, as a file to begin with
+    Example,
+}
+
+impl Command {
+    /// What an operator asks an instance for; `None` for what needs none.
+    fn task(&self) -> Option<Task> {
+        Some(match self {
+            Self::User(UserCommand::Promote { email }) => Task::Promote { email: email.clone() },
+            Self::User(UserCommand::Demote { email }) => Task::Demote { email: email.clone() },
+            Self::ServiceKey(ServiceKeyCommand::Create { name }) => {
+                Task::CreateServiceKey { name: name.clone() }
+            }
+            Self::ServiceKey(ServiceKeyCommand::List) => Task::ListServiceKeys,
+            Self::ServiceKey(ServiceKeyCommand::Revoke { id }) => Task::RevokeServiceKey { id: *id },
+            Self::Views(ViewsCommand::Status) => Task::Views,
+            Self::Views(ViewsCommand::Rebuild { name }) => Task::RebuildView { name: name.clone() },
+            Self::Health => Task::Health,
+            Self::Serve | Self::Config(_) | Self::Openapi => return None,
+        })
+    }
 }
 
 impl Settings {
@@ -77,9 +162,11 @@ impl Settings {
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
+    // Whatever is made is for this user alone: stores, keys, mails.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o077));
     let cli = Cli::parse();
     match run(&cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             eprintln!("parlor: {error:#}");
             ExitCode::FAILURE
@@ -87,18 +174,30 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(cli: &Cli) -> anyhow::Result<()> {
-    if let Some(Command::Openapi) = cli.command {
-        return print(&crate::http::openapi::text());
-    }
-    let loaded = cli.settings.load()?;
-    match &cli.command {
-        None | Some(Command::Serve) => {
-            telemetry::start_logs(&loaded.config.log);
-            runtime()?.block_on(crate::serve::serve(&loaded.config))
+fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
+    let command = cli.command.as_ref().unwrap_or(&Command::Serve);
+    match command {
+        Command::Openapi => print(&crate::http::openapi::text())?,
+        Command::Config(ConfigCommand::Example) => print(&config::example())?,
+        Command::Config(ConfigCommand::Show) => print(&config::show(&cli.settings.load()?))?,
+        Command::Serve => {
+            let config = cli.settings.load()?.config;
+            telemetry::start_logs(&config.log);
+            runtime()?.block_on(crate::serve::serve(&config))?;
         }
-        Some(Command::Openapi) => Ok(()),
+        _ => {
+            let mut config = cli.settings.load()?.config;
+            // Whoever types a command wants its result; what goes wrong is told all the same.
+            config.log.level = "warn".to_owned();
+            telemetry::start_logs(&config.log);
+            if let Some(task) = command.task() {
+                let (text, code) = runtime()?.block_on(crate::admin::run(&config, task))?;
+                print(&text)?;
+                return Ok(code);
+            }
+        }
     }
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints to standard output; whoever reads may stop reading.

@@ -1,5 +1,6 @@
 //! The `parlor` binary's parts: configuration, the services put together, start and stop, operators' commands.
 
+pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod data_dir;

@@ -7,6 +7,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::admin::{self, Operator};
 use crate::config::{Config, MetricsListen};
 use crate::http::health::Health;
 use crate::http::{listener, metrics};
@@ -16,6 +17,9 @@ use crate::telemetry;
 /// How long requests under way may take to end after a stop was asked for.
 const DRAIN: Duration = Duration::from_secs(8);
 
+/// How long whatever else listens (metrics, operators) may take.
+const GRACE: Duration = Duration::from_secs(1);
+
 /// Serves until SIGTERM or SIGINT.
 pub async fn serve(config: &Config) -> anyhow::Result<()> {
     // From here on a stop is noticed, whatever is still to be opened.
@@ -24,6 +28,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let instance = Instance::open(config).await?;
     let (stop, stopped) = watch::channel(false);
     let health = Arc::new(Health::of(&instance, stopped.clone()));
+    let operator = Operator::of(&instance, health.clone());
     let router = crate::http::router(&instance, health, &config.http_options(), &stopped);
     let api = listener::bind(config.listen, "listen").await?;
     let address = api.local_addr()?;
@@ -34,6 +39,10 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
         background.spawn(metrics::upkeep(handle.clone(), stopped.clone()));
         background.spawn(listener::serve(listener, metrics::router(handle), stopped.clone()));
     }
+    let socket = admin::listen(&config.data_dir)
+        .map_err(|error| anyhow::anyhow!("{}: {error}", config.data_dir.join(admin::SOCKET).display()))?;
+    let (data, stopping) = (config.data_dir.clone(), stopped.clone());
+    background.spawn(async move { admin::serve(socket, operator, &data, stopping).await });
     let running = instance.start(&stopped);
     let serving = tokio::spawn(listener::serve(api, router, stopped.clone()));
     let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
@@ -45,7 +54,9 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     if tokio::time::timeout(DRAIN, serving).await.is_err() {
         tracing::warn!("some requests were still under way after {} s and are cut off", DRAIN.as_secs());
     }
-    background.shutdown().await;
+    if tokio::time::timeout(GRACE, async { while background.join_next().await.is_some() {} }).await.is_err() {
+        background.shutdown().await;
+    }
     running.finish().await;
     tracing::info!("stopped");
     Ok(())

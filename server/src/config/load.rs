@@ -154,9 +154,9 @@ fn check_keys(value: &Value, known_keys: &Value, path: &str) -> Result<(), (Stri
 fn known(path: &str, defaults: &Value) -> Result<(), String> {
     let (mut here, mut walked) = (defaults, String::new());
     for name in path.split('.') {
+        walked = if walked.is_empty() { name.to_owned() } else { format!("{walked}.{name}") };
         let Some(next) = here.get(name) else { return Err(suggestion(&walked, here, name)) };
         here = next;
-        walked.push_str(name);
     }
     Ok(())
 }

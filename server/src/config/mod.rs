@@ -4,6 +4,8 @@ mod keys;
 mod load;
 mod render;
 mod smtp;
+#[cfg(test)]
+mod tests;
 
 use std::fmt;
 use std::net::SocketAddr;

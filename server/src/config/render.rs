@@ -19,6 +19,9 @@ pub fn example() -> String {
          # --set auth.verify_email=true. `parlor config show` prints what is in force.\n",
     );
     render(&mut out, |out, key, name| {
+        if !out.ends_with("]\n") {
+            out.push('\n');
+        }
         for line in key.doc.lines() {
             let _ = writeln!(out, "# {line}");
         }
@@ -30,10 +33,7 @@ pub fn example() -> String {
                 let _ = writeln!(out, "{name} = {}", toml(value));
             }
         }
-        let _ = writeln!(out);
     });
-    out.truncate(out.trim_end().len());
-    out.push('\n');
     out
 }
 
@@ -48,7 +48,7 @@ pub fn show(loaded: &Loaded) -> String {
             Value::String(text) if key.secret => toml(&Value::String(hide_password(text))),
             value => toml(value),
         };
-        let _ = writeln!(out, "{:<40} # {}", format!("{name} = {text}"), loaded.origin(key.path));
+        let _ = writeln!(out, "{:<56} # {}", format!("{name} = {text}"), loaded.origin(key.path));
     });
     out
 }
@@ -61,8 +61,6 @@ fn render(out: &mut String, mut line: impl FnMut(&mut String, &Key, &str)) {
         if prefix != section {
             section = prefix;
             let _ = writeln!(out, "\n[{section}]");
-        } else if out.is_empty() || out.ends_with("both:\n") {
-            let _ = writeln!(out);
         }
         line(out, key, name);
     }
@@ -82,8 +80,9 @@ pub(super) fn at<'a>(tree: &'a Value, path: &str) -> &'a Value {
 fn toml(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
+            // Backwards, so that a rate reads as `tries` in `seconds`.
             let fields: Vec<_> =
-                fields.iter().map(|(name, value)| format!("{name} = {}", toml(value))).collect();
+                fields.iter().rev().map(|(name, value)| format!("{name} = {}", toml(value))).collect();
             format!("{{ {} }}", fields.join(", "))
         }
         // JSON's strings, numbers, booleans and arrays of them are TOML's.
@@ -91,15 +90,20 @@ fn toml(value: &Value) -> String {
     }
 }
 
-/// A URL without its password; what isn't a URL is hidden whole.
+/// What may be shown of a URL: no password, no parameters. What isn't a URL that is known here is hidden whole.
 fn hide_password(text: &str) -> String {
+    const HIDDEN: &str = "hidden";
+    const KNOWN: [&str; 6] = ["sqlite", "postgres", "postgresql", "smtp", "smtps", "smtp+starttls"];
     match url::Url::parse(text) {
-        Ok(url) if url.password().is_none() => text.to_owned(),
-        Ok(mut url) => match url.set_password(Some("hidden")) {
-            Ok(()) => url.to_string(),
-            Err(()) => "hidden".to_owned(),
-        },
-        Err(_) => "hidden".to_owned(),
+        Ok(url) if KNOWN.contains(&url.scheme()) && url.password().is_none() && url.query().is_none() => {
+            text.to_owned()
+        }
+        Ok(mut url) if KNOWN.contains(&url.scheme()) => {
+            let without_password = url.password().is_none() || url.set_password(Some(HIDDEN)).is_ok();
+            url.set_query(url.query().is_some().then_some(HIDDEN));
+            if without_password { url.to_string() } else { HIDDEN.to_owned() }
+        }
+        _ => HIDDEN.to_owned(),
     }
 }
 
@@ -145,6 +149,14 @@ mod tests {
     }
 
     #[test]
+    fn the_committed_example_file_is_what_the_code_says() {
+        assert!(
+            example() == include_str!("../../../parlor.example.toml"),
+            "parlor.example.toml differs: cargo run -p parlor -- config example > parlor.example.toml"
+        );
+    }
+
+    #[test]
     fn the_example_file_says_the_defaults() {
         let read: Config = toml::from_str(&example()).unwrap();
         assert!(read == Config::default());
@@ -153,6 +165,7 @@ mod tests {
     #[test]
     fn security_35_passwords_in_urls_are_hidden() {
         assert_eq!(hide_password("postgres://me:secret@host/db"), "postgres://me:hidden@host/db");
+        assert_eq!(hide_password("postgres://me@host/db?password=secret"), "postgres://me@host/db?hidden");
         assert_eq!(hide_password("sqlite:"), "sqlite:");
         assert_eq!(hide_password("me:secret @host"), "hidden");
     }

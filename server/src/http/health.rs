@@ -10,7 +10,7 @@ use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse as _, Response};
 use cqrs_core::{EventBus, Log as _, Position};
 use cqrs_sql::SqlLog;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -38,10 +38,10 @@ struct Checked {
 }
 
 /// Whether the instance can do its work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Readiness {
     /// `ready`, or `unready` as long as something is missing.
-    pub status: &'static str,
+    pub status: String,
     /// What is missing.
     pub missing: Vec<String>,
     /// Views and reactors that stand still. The others go on; what is missing is in the log and in `parlor views status`.
@@ -49,14 +49,14 @@ pub struct Readiness {
 }
 
 /// An event handler that doesn't get past an event.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Standing {
     /// Its service.
-    pub service: &'static str,
+    pub service: String,
     /// Its name.
-    pub handler: &'static str,
+    pub handler: String,
     /// The log that it follows.
-    pub source: &'static str,
+    pub source: String,
     /// The last position that it took in.
     pub position: String,
     /// The log's newest position.
@@ -100,16 +100,16 @@ impl Health {
                     missing.push("the sessions that end are not heard of".to_owned());
                 }
                 standing.push(Standing {
-                    service: service.name,
-                    handler: handler.handler,
-                    source: handler.source,
+                    service: service.name.to_owned(),
+                    handler: handler.handler.to_owned(),
+                    source: handler.source.to_owned(),
                     position: handler.position.0.to_string(),
                     head: handler.head.0.to_string(),
                 });
             }
         }
         let status = if missing.is_empty() { "ready" } else { "unready" };
-        Readiness { status, missing, standing }
+        Readiness { status: status.to_owned(), missing, standing }
     }
 }
 

@@ -1,0 +1,185 @@
+//! Carries out operators' tasks on an instance.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cqrs_core::{
+    Actor, Aggregate as _, Clock, Context, EventBus, EventHandler as _, EventSource, Incoming, Keyring,
+    Log as _, Position,
+};
+use cqrs_sql::{Projecting, ServiceStore};
+use parlor_auth::Auth;
+use parlor_auth::display_name::DisplayName;
+use parlor_auth::email::Email;
+use parlor_auth::service_key::{ServiceKey, ServiceKeyEvent};
+use uuid::Uuid;
+
+use super::{Answer, HandlerLine, Progress, ServiceKeyLine, Task, TaskError};
+use crate::http::health::Health;
+use crate::instance::Instance;
+
+/// An instance's parts that operators' tasks need.
+pub struct Operator {
+    auth: Auth,
+    services: Vec<Kept>,
+    sources: Vec<Arc<dyn EventSource>>,
+    keyring: Keyring,
+    clock: Arc<dyn Clock>,
+    health: Arc<Health>,
+}
+
+struct Kept {
+    name: &'static str,
+    store: ServiceStore,
+    events: EventBus,
+}
+
+/// How many events are looked at in one go.
+const STEP: usize = 1000;
+
+impl Operator {
+    /// Of an instance.
+    pub fn of(instance: &Instance, health: Arc<Health>) -> Self {
+        let services = instance.services.iter().map(|service| Kept {
+            name: service.name,
+            store: service.store.clone(),
+            events: service.events.clone(),
+        });
+        Self {
+            auth: instance.auth.clone(),
+            services: services.collect(),
+            sources: instance.sources.clone(),
+            keyring: instance.ground.keyring.clone(),
+            clock: instance.ground.clock.clone(),
+            health,
+        }
+    }
+
+    /// Carries out a task; `report` hears how far it has come.
+    pub async fn run(&self, task: Task, report: impl FnMut(Progress) + Send) -> Result<Answer, TaskError> {
+        match task {
+            Task::Promote { email } => self.change_role(&email, true).await,
+            Task::Demote { email } => self.change_role(&email, false).await,
+            Task::CreateServiceKey { name } => {
+                let name =
+                    DisplayName::parse(&name).map_err(|error| TaskError(format!("{name:?}: {error}")))?;
+                let (id, key) = self.auth.create_service_key(&self.cx(), name).await?;
+                Ok(Answer::Key { id, key })
+            }
+            Task::ListServiceKeys => self.service_keys().await.map(Answer::Keys),
+            Task::RevokeServiceKey { id } => {
+                self.auth.revoke_service_key(&self.cx(), id).await?;
+                Ok(Answer::Done)
+            }
+            Task::Views => self.handlers().await.map(Answer::Handlers),
+            Task::RebuildView { name } => self.rebuild(&name, report).await,
+            Task::Health => Ok(Answer::Health(self.health.check().await)),
+        }
+    }
+
+    fn cx(&self) -> Context {
+        self.clock.context(Actor::System)
+    }
+
+    async fn change_role(&self, email: &str, admin: bool) -> Result<Answer, TaskError> {
+        let about = |error: &dyn std::fmt::Display| TaskError(format!("{email}: {error}"));
+        let address = Email::parse(email).map_err(|error| about(&error))?;
+        let changed = match admin {
+            true => self.auth.promote(&self.cx(), &address).await,
+            false => self.auth.demote(&self.cx(), &address).await,
+        };
+        changed.map(Answer::User).map_err(|failure| about(&TaskError::from(failure)))
+    }
+
+    /// Read from the log: keys are few and rarely listed, so that no view is kept for it.
+    async fn service_keys(&self) -> Result<Vec<ServiceKeyLine>, TaskError> {
+        let Some(auth) = self.services.iter().find(|service| service.name == parlor_auth::NAME) else {
+            return Ok(Vec::new());
+        };
+        let mut keys: BTreeMap<Uuid, ServiceKeyLine> = BTreeMap::new();
+        let mut place = Position(0);
+        loop {
+            let events = auth.store.log.read(place, STEP).await?;
+            let Some(last) = events.last() else { break };
+            place = last.position;
+            for event in events.iter().filter(|event| event.category == ServiceKey::CATEGORY) {
+                let incoming = Incoming { source: parlor_auth::NAME, meta: event, keys: self.keyring.keys() };
+                match incoming.decode::<ServiceKeyEvent>().map_err(TaskError::new)? {
+                    ServiceKeyEvent::Created { name, .. } => {
+                        let (id, created_at) = (event.stream, event.at.to_string());
+                        keys.insert(id, ServiceKeyLine { id, name: name.0, created_at, revoked: false });
+                    }
+                    ServiceKeyEvent::Revoked {} => {
+                        if let Some(key) = keys.get_mut(&event.stream) {
+                            key.revoked = true;
+                        }
+                    }
+                }
+            }
+        }
+        Ok(keys.into_values().collect())
+    }
+
+    async fn handlers(&self) -> Result<Vec<HandlerLine>, TaskError> {
+        let mut lines = Vec::new();
+        for Kept { name: service, store, events } in &self.services {
+            for handler in events.progress() {
+                let projection = store.views.projections().iter().find(|view| view.name() == handler.handler);
+                let position = match projection {
+                    // As stored: that is right while nobody runs, too.
+                    Some(projection) => {
+                        let view = Projecting::new(
+                            projection.clone(),
+                            store.views.clone(),
+                            self.keyring.clone(),
+                            &self.sources,
+                        );
+                        Some(view.place(handler.source).await?)
+                    }
+                    None => Some(handler.position).filter(|position| position.0 > 0),
+                };
+                lines.push(HandlerLine {
+                    service: (*service).to_owned(),
+                    name: handler.handler.to_owned(),
+                    view: projection.is_some(),
+                    source: handler.source.to_owned(),
+                    position: position.map(|position| position.0),
+                    head: handler.head.0,
+                    error: handler.error,
+                });
+            }
+        }
+        Ok(lines)
+    }
+
+    async fn rebuild(
+        &self,
+        name: &str,
+        mut report: impl FnMut(Progress) + Send,
+    ) -> Result<Answer, TaskError> {
+        let views = |service: &Kept| -> Vec<&'static str> {
+            service.store.views.projections().iter().map(|view| view.name()).collect()
+        };
+        let Some(keeper) = self.services.iter().find(|service| views(service).contains(&name)) else {
+            let known: Vec<_> = self.services.iter().flat_map(views).collect();
+            return Err(TaskError(format!("there is no view called {name}; there are {}", known.join(", "))));
+        };
+        let sources: Vec<_> = self
+            .sources
+            .iter()
+            .filter(|source| source.name() == keeper.name || source.name().ends_with(".public"))
+            .cloned()
+            .collect();
+        tracing::info!(view = name, "rebuilding a view");
+        keeper
+            .store
+            .views
+            .rebuild(name, &sources, &self.keyring, |progress| {
+                report(Progress { done: progress.done, total: progress.total });
+            })
+            .await
+            .map_err(TaskError::new)?;
+        tracing::info!(view = name, "a rebuilt view is live");
+        Ok(Answer::Done)
+    }
+}
