@@ -15,7 +15,7 @@ async fn client(bank: &Bank, peer: &str, forwarded: &[&str]) -> String {
 }
 
 #[tokio::test]
-async fn proof_31_forwarded_addresses_are_believed_only_from_configured_proxies() {
+async fn security_31_forwarded_addresses_are_believed_only_from_configured_proxies() {
     let trusting = bank_with(&cqrs_http::HttpOptions {
         trusted_proxies: vec!["10.0.0.0/8".parse().unwrap(), "fd00::/8".parse().unwrap()],
         ..options()

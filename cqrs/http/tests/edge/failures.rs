@@ -49,7 +49,7 @@ impl Write for Lines {
 }
 
 #[tokio::test]
-async fn proof_33_what_went_wrong_here_is_logged_once_with_the_request_s_id_and_never_sent() {
+async fn security_33_what_went_wrong_here_is_logged_once_with_the_request_s_id_and_never_sent() {
     let lines = Lines::default();
     let writer = lines.clone();
     let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone()).finish();

@@ -56,7 +56,7 @@ async fn traceparent_gives_the_correlation_where_it_is_valid() {
 }
 
 #[tokio::test]
-async fn proof_28_nothing_is_cached_unless_the_route_says_so_and_types_are_not_guessed() {
+async fn security_28_nothing_is_cached_unless_the_route_says_so_and_types_are_not_guessed() {
     let bank = bank();
     for path in ["/v1/whoami", "/v1/unknown", "/v1/fail/forbidden", "/v1/fail/panic"] {
         let reply = ask("GET", path).of(&bank).await;
