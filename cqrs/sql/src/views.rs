@@ -375,6 +375,17 @@ impl Views {
         Ok(found.into_iter().next())
     }
 
+    /// How far a view has come in a source, as stored: whichever process keeps it. 0 if it never started.
+    pub async fn place_of(&self, view: &'static str, source: &'static str) -> Result<Position, StoreError> {
+        if let Some((position, _)) = self.place(view, self.generation(view), source).await? {
+            return Ok(position);
+        }
+        // Never started, or swapped for a rebuilt one by another process.
+        self.reload().await?;
+        let place = self.place(view, self.generation(view), source).await?;
+        Ok(place.map_or(Position(0), |(position, _)| position))
+    }
+
     /// Takes a step in one transaction: statements and place.
     pub(crate) async fn step(
         &self,

@@ -1,12 +1,13 @@
--- When somebody was in. joined and until are the first and the last event that they hear of, both included; what happened
+-- When somebody was in. added is the position of that event; joined and until are the first and the last event that they hear of, both included; what happened
 -- between since and until is theirs to see, the older messages of an open conversation included.
 CREATE TABLE {p}feed_stays (
   conversation UUID NOT NULL,
   person UUID NOT NULL,
+  added BIGINT NOT NULL,
   joined BIGINT NOT NULL,
   since BIGINT NOT NULL,
   until BIGINT NOT NULL, -- 9223372036854775807 while they are in
-  PRIMARY KEY (conversation, person, joined)
+  PRIMARY KEY (conversation, person, added)
 );
 CREATE INDEX {p}feed_stays_of_person ON {p}feed_stays (person, until);
 

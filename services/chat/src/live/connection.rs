@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::Live;
 use super::event::{self, LiveEvent};
-use super::feed::{Span, Stay};
+use super::feed::{Span, Stays};
 use super::hub::{Attached, Close, NotYet};
 use super::source::{FeedCursors, Places, Source};
 
@@ -193,15 +193,11 @@ impl Connection {
     async fn attach(&self, resumes: bool) -> Result<Attached, End> {
         let (hub, feed) = (&self.live.0.hub, &self.live.0.feed);
         let until = Instant::now() + PATIENCE;
-        let mut known: Option<(u64, Vec<Stay>)> = None;
+        let mut known: Option<Stays> = None;
         loop {
             // Another process may have been further than this one is.
             let ahead = resumes && !hub.places().reach(&self.places);
-            let attached = match &known {
-                _ if ahead => Err(NotYet::TooNew),
-                Some((at, stays)) => hub.attach(self.user, Some((*at, stays))),
-                None => hub.attach(self.user, None),
-            };
+            let attached = if ahead { Err(NotYet::TooNew) } else { hub.attach(self.user, known.as_ref()) };
             match attached {
                 Ok(attached) => return Ok(attached),
                 Err(NotYet::Stopping) => return Err(End::Closed(Close::Stopping)),
@@ -296,10 +292,7 @@ impl Connection {
                 _ = look.tick() => self.look(Duration::ZERO).await?,
                 queued = attached.next() => {
                     let queued = queued.map_err(End::Closed)?;
-                    // Said before, by a view or a process that had come further.
-                    if queued.position > self.places.get(queued.source) {
-                        self.say(queued.source, queued.position, queued.event, Some(attached)).await?;
-                    }
+                    self.say(queued.source, queued.position, queued.event, Some(attached)).await?;
                 }
             }
         }

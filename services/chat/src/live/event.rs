@@ -120,7 +120,7 @@ pub(super) fn of_chat(
                 "position": position.to_string()});
             (conversation, Effect::None, "chat.messages-read", data)
         }
-        Message::CATEGORY => return message(event, decode(event, keys)?, deleted_at).map(Some),
+        Message::CATEGORY => return message(event, &decode(event, keys)?, deleted_at).map(Some),
         _ => return Ok(None),
     };
     let live = LiveEvent::new(kind, event.at, &data)?;
@@ -166,11 +166,11 @@ fn membership(event: &RecordedEvent, change: MembershipEvent, by: Uuid) -> Told 
 
 fn message(
     event: &RecordedEvent,
-    change: MessageEvent,
+    change: &MessageEvent,
     deleted_at: Option<Timestamp>,
 ) -> Result<ChatEvent, CodecError> {
     let id = event.stream;
-    let (conversation, sender, effect, kind) = match &change {
+    let (conversation, sender, effect, kind) = match change {
         MessageEvent::Sent { conversation, sender, .. } => {
             (*conversation, *sender, Effect::None, "chat.message-sent")
         }
@@ -194,7 +194,7 @@ fn message(
         created_at,
         edited_at,
     };
-    let live = match &change {
+    let live = match change {
         MessageEvent::Sent { message_type, content, reply_to, .. } if deleted_at.is_none() => {
             LiveEvent::new(kind, event.at, &said(*message_type, content, *reply_to, event.at, None))
         }

@@ -150,8 +150,8 @@ fn stay(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
                 WHERE conversation = ?1 AND opened = ?3 AND correlation = ?4";
             out.run(sql, params![*conversation, position, position.0 - 1, event.meta.correlation]);
             let since = event::sees_since(event.meta, *history);
-            let sql = "INSERT INTO {p}feed_stays (conversation, person, joined, since, until)
-                SELECT o.conversation, ?2, CASE WHEN o.opened = ?3 THEN o.created ELSE ?3 END, ?4, 9223372036854775807
+            let sql = "INSERT INTO {p}feed_stays (conversation, person, added, joined, since, until)
+                SELECT o.conversation, ?2, ?3, CASE WHEN o.opened = ?3 THEN o.created ELSE ?3 END, ?4, 9223372036854775807
                 FROM {p}feed_openings o WHERE o.conversation = ?1";
             out.run(sql, params![*conversation, *user, position, since]);
         }
@@ -217,12 +217,26 @@ pub(super) struct Missed {
     pub(super) deleted_at: Option<Timestamp>,
 }
 
-/// When somebody was in a conversation: what happened between the two positions is theirs to see.
+/// When somebody was in a conversation: what happened between `since` and `until` is theirs to see.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Stay {
-    pub(super) conversation: Uuid,
+    /// The position of the event that they were added by.
+    pub(super) added: u64,
     pub(super) since: u64,
     pub(super) until: u64,
+}
+
+impl Stay {
+    /// Where a stay ends that hasn't ended.
+    pub(super) const OPEN: u64 = i64::MAX as u64;
+}
+
+/// All stays of somebody, oldest first, as of some position in chat's log between two that are known.
+#[derive(Debug, Clone)]
+pub(super) struct Stays {
+    pub(super) not_before: u64,
+    pub(super) stays: Vec<(Uuid, Stay)>,
+    pub(super) not_after: u64,
 }
 
 /// Which part of what was missed.
@@ -245,28 +259,27 @@ impl Feed {
 
     /// How far the view has come.
     pub(super) async fn places(&self) -> Result<Places, StoreError> {
-        let map = |row: &dyn Row| Ok((row.get::<String>(0)?, row.get::<u64>(1)?));
         let mut places = Places::default();
-        for (name, position) in self.0.rows(sql::PLACES, Vec::new(), map).await? {
-            if let Some(source) = Source::named(&name) {
-                places.advance(source, position);
-            }
+        for source in Source::ALL {
+            places.advance(source, self.place(source).await?);
         }
         Ok(places)
     }
 
-    /// All stays of somebody, and the position in chat's log as of which they are known.
-    pub(super) async fn stays(&self, viewer: Uuid) -> Result<(u64, Vec<Stay>), StoreError> {
+    /// How far the view has come in a source.
+    pub(super) async fn place(&self, source: Source) -> Result<u64, StoreError> {
+        Ok(self.0.views().place_of(VIEW, source.name()).await?.0)
+    }
+
+    /// All stays of somebody.
+    pub(super) async fn stays(&self, viewer: Uuid) -> Result<Stays, StoreError> {
+        let not_before = self.place(Source::Chat).await?;
         let map = |row: &dyn Row| {
-            let stay = match row.get::<Option<Uuid>>(1)? {
-                Some(conversation) => Some(Stay { conversation, since: row.get(2)?, until: row.get(3)? }),
-                None => None,
-            };
-            Ok((row.get::<u64>(0)?, stay))
+            let stay = Stay { added: row.get(1)?, since: row.get(2)?, until: row.get(3)? };
+            Ok((row.get::<Uuid>(0)?, stay))
         };
-        let rows = self.0.rows(sql::STAYS, params![viewer], map).await?;
-        let place = rows.first().map_or(0, |(place, _)| *place);
-        Ok((place, rows.into_iter().filter_map(|(_, stay)| stay).collect()))
+        let stays = self.0.rows(sql::STAYS, params![viewer], map).await?;
+        Ok(Stays { not_before, stays, not_after: self.place(Source::Chat).await? })
     }
 
     /// What somebody missed of chat.

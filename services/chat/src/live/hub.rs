@@ -14,14 +14,11 @@ use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
 use super::event::{Effect, LiveEvent};
-use super::feed::Stay;
+use super::feed::{Stay, Stays};
 use super::source::{Places, Source};
 
 /// How many changes of memberships are remembered.
 const REMEMBERED: usize = 20_000;
-
-/// Where a stay ends that hasn't ended.
-const OPEN: u64 = i64::MAX as u64;
 
 /// Why a connection is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,28 +67,33 @@ struct Outlet {
 /// Somebody who is connected.
 #[derive(Default)]
 struct Viewer {
-    stays: HashMap<Uuid, Vec<(u64, u64)>>,
+    stays: HashMap<Uuid, Vec<Stay>>,
     outlets: Vec<Outlet>,
 }
 
 impl Viewer {
     fn sees(&self, conversation: Uuid, position: u64) -> bool {
         let stays = self.stays.get(&conversation);
-        stays.is_some_and(|stays| stays.iter().any(|(since, until)| *since < position && position < *until))
+        stays.is_some_and(|stays| stays.iter().any(|stay| stay.since < position && position < stay.until))
     }
 
     fn is_in(&self, conversation: Uuid) -> bool {
         let last = self.stays.get(&conversation).and_then(|stays| stays.last());
-        last.is_some_and(|(_, until)| *until == OPEN)
+        last.is_some_and(|stay| stay.until == Stay::OPEN)
     }
 
+    /// Takes a change in, unless it is known already.
     fn take(&mut self, conversation: Uuid, change: Change) {
         let stays = self.stays.entry(conversation).or_default();
         match change {
-            Change::Joined { since } => stays.push((since, OPEN)),
+            Change::Joined { at, since } => {
+                if stays.last().is_none_or(|last| last.added < at) {
+                    stays.push(Stay { added: at, since, until: Stay::OPEN });
+                }
+            }
             Change::Left { at } => {
-                if let Some((_, until)) = stays.last_mut() {
-                    *until = at;
+                if let Some(last) = stays.last_mut().filter(|last| last.added < at) {
+                    last.until = last.until.min(at);
                 }
             }
         }
@@ -100,7 +102,7 @@ impl Viewer {
 
 #[derive(Debug, Clone, Copy)]
 enum Change {
-    Joined { since: u64 },
+    Joined { at: u64, since: u64 },
     Left { at: u64 },
 }
 
@@ -233,26 +235,21 @@ impl Hub {
         self.inner.lock().viewers.is_empty()
     }
 
-    /// Attaches one more connection of somebody; `known` are their stays, as of a position in chat's log. Needless if they
-    /// are connected already.
-    pub(super) fn attach(
-        self: &Arc<Self>,
-        user: Uuid,
-        known: Option<(u64, &[Stay])>,
-    ) -> Result<Attached, NotYet> {
+    /// Attaches one more connection of somebody; their stays are needless if they are connected already.
+    pub(super) fn attach(self: &Arc<Self>, user: Uuid, known: Option<&Stays>) -> Result<Attached, NotYet> {
         let mut inner = self.inner.lock();
         if inner.stopping {
             return Err(NotYet::Stopping);
         }
         if !inner.viewers.contains_key(&user) {
-            let (at, stays) = known.ok_or(NotYet::Unknown)?;
-            if at < inner.remembered_from {
+            let known = known.ok_or(NotYet::Unknown)?;
+            if known.not_before < inner.remembered_from {
                 return Err(NotYet::TooOld);
             }
-            if at > inner.places.get(Source::Chat) {
+            if known.not_after > inner.places.get(Source::Chat) {
                 return Err(NotYet::TooNew);
             }
-            inner.admit(user, at, stays);
+            inner.admit(user, known);
         }
         inner.next += 1;
         let (id, places) = (inner.next, inner.places);
@@ -332,15 +329,15 @@ impl Hub {
 }
 
 impl Inner {
-    /// Takes in somebody's stays, brought from `at` to the present place.
-    fn admit(&mut self, user: Uuid, at: u64, stays: &[Stay]) {
+    /// Takes in somebody's stays, brought to the present place.
+    fn admit(&mut self, user: Uuid, known: &Stays) {
         let mut viewer = Viewer::default();
-        for stay in stays {
-            viewer.stays.entry(stay.conversation).or_default().push((stay.since, stay.until));
+        for (conversation, stay) in &known.stays {
+            viewer.stays.entry(*conversation).or_default().push(*stay);
         }
-        let since = self.changes.partition_point(|known| known.position <= at);
-        for known in self.changes.range(since..).filter(|known| known.person == user) {
-            viewer.take(known.conversation, known.change);
+        let since = self.changes.partition_point(|change| change.position <= known.not_before);
+        for change in self.changes.range(since..).filter(|change| change.person == user) {
+            viewer.take(change.conversation, change.change);
         }
         for conversation in viewer.stays.keys().filter(|conversation| viewer.is_in(**conversation)) {
             self.rooms.entry(*conversation).or_default().insert(user);
@@ -351,7 +348,7 @@ impl Inner {
     /// Remembers a change of memberships; who joined is in the room from now on.
     fn take(&mut self, routed: &Routed) {
         let (person, change) = match routed.effect {
-            Effect::Joined(person, since) => (person, Change::Joined { since }),
+            Effect::Joined(person, since) => (person, Change::Joined { at: routed.position, since }),
             Effect::Left(person) => (person, Change::Left { at: routed.position }),
             Effect::None | Effect::About(_) => return,
         };

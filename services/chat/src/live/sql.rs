@@ -1,20 +1,11 @@
-//! The SQL of what somebody missed. In all of it ?1 is the viewer, ?2 the position after which, ?3 that up to which, ?4 how
+//! The SQL of the feed. In what somebody missed ?1 is the viewer, ?2 the position after which, ?3 that up to which, ?4 how
 //! many at most; oldest first.
 
 use cqrs_core::Sql;
 
-/// How far the view has come in each source.
-pub(super) const PLACES: &str = "SELECT v.source, v.position FROM view_places v
-    JOIN views g ON g.name = v.name AND g.generation = v.generation WHERE v.name = 'feed'";
-
-/// How far the view has come in chat's log, and, as of there, all stays of the viewer. One row without a stay if there are
-/// none.
-pub(super) const STAYS: &str = "SELECT place.position, s.conversation, s.since, s.until
-    FROM (SELECT COALESCE(MAX(v.position), 0) AS position FROM view_places v
-      JOIN views g ON g.name = v.name AND g.generation = v.generation
-      WHERE v.name = 'feed' AND v.source = 'chat') place
-    LEFT JOIN {p}feed_stays s ON s.person = ?1
-    ORDER BY s.joined";
+/// All stays of ?1, oldest first.
+pub(super) const STAYS: &str = "SELECT conversation, added, since, until FROM {p}feed_stays
+    WHERE person = ?1 ORDER BY added";
 
 /// Of each stay at most a page of events, along the conversation's own order, so that a page costs what the viewer's
 /// conversations have, whatever happened in all the others. An event about a message that they may not see isn't theirs.

@@ -23,11 +23,14 @@ use parlor_chat::values::History;
 use parlor_contracts::notification::NotificationEvent;
 use parlor_contracts::user::{Availability, UserEvent};
 use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+use crate::postgres::SKIPPED;
 use crate::support::{Chat, content, saying};
 
 struct World {
@@ -364,6 +367,18 @@ proptest! {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_on_postgres() {
+    let Some(chat) = Chat::start_on_postgres("live").await else { return eprintln!("{SKIPPED}") };
+    let world = World::on(chat, QueueLimits::default());
+    // The same histories each time: chance has its turn on SQLite.
+    let mut runner = TestRunner::deterministic();
+    for n in 0..12 {
+        let history = steps().new_tree(&mut runner).unwrap().current();
+        live_through(&world, n % 2 == 0, history).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn while_many_write_at_once_readers_who_come_and_go_miss_nothing() {
     let world = Arc::new(World::start().await);
     let (ann, bob) = (world.user("Ann").await, world.user("Bob").await);
@@ -504,7 +519,9 @@ async fn news_of_a_user_reach_those_who_know_them_live_and_resumed_alike() {
     for reader in live.iter_mut().chain(&mut later) {
         reader.catch_up().await;
     }
-    later.iter_mut().for_each(|reader| reader.frames = None);
+    for reader in &mut later {
+        reader.frames = None;
+    }
     world.chat.announce(&UserEvent::UserContactAdded { user_id: cid, contact_id: ann }).await;
     let text = Some(Personal::new(ann, "at sea".to_owned()));
     world

@@ -11,7 +11,7 @@ use proptest::test_runner::TestRunner;
 use crate::properties::{live_through, steps};
 use crate::support::Chat;
 
-const SKIPPED: &str = "skipped: PARLOR_TEST_POSTGRES_URL names no server (cargo xtask test starts one)";
+pub const SKIPPED: &str = "skipped: PARLOR_TEST_POSTGRES_URL names no server (cargo xtask test starts one)";
 
 #[tokio::test]
 async fn views_show_what_the_model_says_on_postgres() {
