@@ -108,8 +108,8 @@
 //! at start that names it: [`CommandBus::builder`], [`QueryBus::builder`], [`EventBus::builder`].
 //!
 //! **A projection** turns events into rows ([`Projection`]), **a reactor** turns them into further commands
-//! ([`Reactor`]), **a query** reads rows through a [`BaseReadRepository`]. `examples/bank.rs` has all of it in about
-//! a hundred lines.
+//! ([`Reactor`]), **a query** reads rows through a [`BaseReadRepository`]. `examples/bank.rs` has all of it in one
+//! file. A store of one's own is right when it passes the suite in [`conformance`].
 
 mod aggregate;
 mod command;
