@@ -41,28 +41,28 @@ pub(crate) fn resolve(sql: &str, prefix: impl Fn(&str) -> String) -> String {
     while let Some(open) = rest.find('{') {
         out.push_str(&rest[..open]);
         let after = &rest[open + 1..];
-        match after.find('}') {
-            Some(close) => {
-                out.push_str(&prefix(&after[..close]));
-                rest = &after[close + 1..];
-            }
-            None => {
-                out.push('{');
-                rest = after;
-            }
+        if let Some(close) = after.find('}') {
+            out.push_str(&prefix(&after[..close]));
+            rest = &after[close + 1..];
+        } else {
+            out.push('{');
+            rest = after;
         }
     }
     out.push_str(rest);
     out
 }
 
-/// The resolved texts of statements, by the statement's address and a view's generation.
+/// A statement's address and length, and the generation of its view.
+type StatementKey = (usize, usize, u64);
+
+/// The resolved texts of statements.
 #[derive(Default)]
-pub(crate) struct Resolved(RwLock<HashMap<(usize, usize, u64, u64), Arc<str>>>);
+pub(crate) struct Resolved(RwLock<HashMap<StatementKey, Arc<str>>>);
 
 impl Resolved {
-    pub(crate) fn get(&self, sql: &'static str, of: (u64, u64), make: impl FnOnce() -> String) -> Arc<str> {
-        let key = (sql.as_ptr() as usize, sql.len(), of.0, of.1);
+    pub(crate) fn get(&self, sql: &'static str, generation: u64, make: impl FnOnce() -> String) -> Arc<str> {
+        let key = (sql.as_ptr() as usize, sql.len(), generation);
         if let Some(found) = self.0.read().get(&key) {
             return found.clone();
         }

@@ -60,7 +60,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             tail_bytes: 4 * 1024 * 1024,
-            ledger_retention: Duration::from_secs(48 * 3600),
+            ledger_retention: Duration::from_hours(48),
             readers: 4,
             poll: Duration::from_millis(20),
         }
@@ -144,7 +144,7 @@ impl SqlLog {
         let log = Arc::downgrade(&self);
         tokio::spawn(async move {
             loop {
-                tokio::time::sleep(Duration::from_secs(60)).await;
+                tokio::time::sleep(Duration::from_mins(1)).await;
                 let Some(log) = log.upgrade() else { return };
                 while let Ok(deleted) = log.expire_ledger_once(retention).await {
                     if deleted < EXPIRED_AT_ONCE {
@@ -327,6 +327,7 @@ impl SqlLog {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it stands behind map_err")]
 pub(crate) fn corrupt(error: cqrs_core::RowError) -> StoreError {
     StoreError::Corrupt(error.to_string())
 }
@@ -355,9 +356,10 @@ pub(crate) fn row_sql(row: &RowWrite, version: u64) -> (String, Vec<Value>) {
     };
     let mut values = vec![row.key.clone(), version.into()];
     values.extend(columns.iter().map(|(_, value)| value.clone()));
-    let names: String = columns.iter().map(|(name, _)| format!(", {name}")).collect();
-    let places: String = (3..=values.len()).map(|n| format!(", ?{n}")).collect();
-    let updates: String = columns.iter().map(|(name, _)| format!(", {name} = excluded.{name}")).collect();
+    let join = |parts: Vec<String>| parts.concat();
+    let names = join(columns.iter().map(|(name, _)| format!(", {name}")).collect());
+    let places = join((3..=values.len()).map(|n| format!(", ?{n}")).collect());
+    let updates = join(columns.iter().map(|(name, _)| format!(", {name} = excluded.{name}")).collect());
     let sql = format!(
         "INSERT INTO {table} ({key}, version{names}) VALUES (?1, ?2{places})
          ON CONFLICT ({key}) DO UPDATE SET version = excluded.version{updates}"
@@ -368,7 +370,7 @@ pub(crate) fn row_sql(row: &RowWrite, version: u64) -> (String, Vec<Value>) {
 /// Whether a store in this format can be used here.
 pub(crate) fn check_format(what: &str, stored: Option<&[u8]>) -> Result<(), StoreError> {
     let Some(stored) = stored else { return Ok(()) };
-    let format = stored.try_into().map(i64::from_be_bytes).unwrap_or(-1);
+    let format = stored.try_into().map_or(-1, i64::from_be_bytes);
     if format > FORMAT {
         return Err(StoreError::Corrupt(format!(
             "{what} has format {format}; this version knows {FORMAT} at most. Use the newer version that made it"

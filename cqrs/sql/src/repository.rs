@@ -66,17 +66,14 @@ fn clauses<T: Record>(
     }
     sql.push_str(" ORDER BY ");
     sql.push_str(&order.join(", "));
-    if let Some(limit) = options.limit {
-        params.push(limit.into());
-        sql.push_str(&format!(" LIMIT ?{}", params.len()));
-    } else if options.offset > 0 {
-        // SQLite takes an offset only behind a limit.
-        params.push(Value::Int(i64::MAX));
-        sql.push_str(&format!(" LIMIT ?{}", params.len()));
-    }
-    if options.offset > 0 {
-        params.push(options.offset.into());
-        sql.push_str(&format!(" OFFSET ?{}", params.len()));
+    // SQLite takes an offset only behind a limit.
+    let limit = options.limit.map(Value::from).or((options.offset > 0).then_some(Value::Int(i64::MAX)));
+    let offset = (options.offset > 0).then(|| options.offset.into());
+    for (word, value) in [("LIMIT", limit), ("OFFSET", offset)] {
+        if let Some(value) = value {
+            params.push(value);
+            sql = format!("{sql} {word} ?{}", params.len());
+        }
     }
     Ok(sql)
 }

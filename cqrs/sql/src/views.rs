@@ -101,6 +101,12 @@ fn is_behind(places: &[Place], generation: u64, sources: &[(&'static str, Uuid)]
     })
 }
 
+/// Drops a generation's tables.
+fn drop_sql(projection: &dyn Projection, generation: u64) -> String {
+    let drop = |table: &&str| format!("DROP TABLE IF EXISTS {}{table};", prefix(generation));
+    projection.schema().tables.iter().map(drop).collect::<Vec<_>>().concat()
+}
+
 /// The prefix of a generation's tables.
 fn prefix(generation: u64) -> String {
     format!("g{generation}_")
@@ -236,22 +242,13 @@ impl Views {
             Dialect::Sqlite => schema.sqlite,
             Dialect::Postgres => schema.postgres,
         };
-        let drops = self.drop_sql(projection, generation);
+        let drops = drop_sql(projection, generation);
         let ddl = resolve(ddl, |_| prefix(generation));
         let name = projection.name().replace('\'', "");
         let sql = format!(
             "{drops} DELETE FROM view_places WHERE name = '{name}' AND generation = {generation}; {ddl}"
         );
         self.batch(None, projection.name(), sql).await.map(drop)
-    }
-
-    fn drop_sql(&self, projection: &dyn Projection, generation: u64) -> String {
-        projection
-            .schema()
-            .tables
-            .iter()
-            .map(|table| format!("DROP TABLE IF EXISTS {}{table};", prefix(generation)))
-            .collect()
     }
 
     /// Makes a generation the live one and drops the one before, in one transaction; but not (`false`) while it is behind
@@ -265,7 +262,7 @@ impl Views {
         let (name, version) = (projection.name(), projection.schema().version);
         let old = self.registered(name).await?.map(|(generation, _)| generation);
         let drops = match old {
-            Some(old) if old != generation => self.drop_sql(projection, old),
+            Some(old) if old != generation => drop_sql(projection, old),
             _ => String::new(),
         };
         let swap = format!(
@@ -523,7 +520,7 @@ impl Views {
 
     fn resolved(&self, sql: Sql, generation: u64) -> Arc<str> {
         let dialect = self.dialect();
-        self.0.resolved.get(dialect.pick(sql), (generation, 0), || {
+        self.0.resolved.get(dialect.pick(sql), generation, || {
             dialect.parameters(&resolve(dialect.pick(sql), |_| prefix(generation)))
         })
     }

@@ -1,5 +1,7 @@
 //! What isn't ours to open stays as it is, byte for byte, and the error says what is wrong.
 
+#![allow(clippy::unwrap_used, reason = "what surrounds the tests is tests as well")]
+
 mod common;
 
 use std::collections::BTreeMap;
@@ -21,7 +23,7 @@ async fn folder() -> tempfile::TempDir {
     let folder = tempfile::tempdir().unwrap();
     let at = |name| Location::Sqlite(folder.path().join(name));
     let store =
-        TestStore::at("bank", at("log.db"), at("views.db"), vec![Balances::new()], None).await.unwrap();
+        TestStore::at("bank", at("log.db"), at("views.db"), vec![Balances::shared()], None).await.unwrap();
     let keys = SqlKeyStore::open(&at("keys.db")).await.unwrap();
     cqrs_core::KeyStore::ensure(&keys, vec![(uuid::Uuid::nil(), [7; 32])]).await.unwrap();
     for n in 0..300 {
@@ -46,7 +48,7 @@ async fn open_log_called(name: &'static str, folder: &Path) -> Result<(), StoreE
 }
 
 async fn open_views(folder: &Path) -> Result<(), StoreError> {
-    Views::open(&Location::Sqlite(folder.join("views.db")), vec![Balances::new()], 2).await.map(drop)
+    Views::open(&Location::Sqlite(folder.join("views.db")), vec![Balances::shared()], 2).await.map(drop)
 }
 
 async fn open_keys(folder: &Path) -> Result<(), StoreError> {

@@ -1,5 +1,7 @@
 //! The log passes the suite that every log must pass, on SQLite and on PostgreSQL.
 
+#![allow(clippy::unwrap_used, reason = "what surrounds the tests is tests as well")]
+
 use std::sync::Arc;
 
 use cqrs_core::StoreError;

@@ -1,5 +1,7 @@
 //! Views are functions of the log: in batches, past crashes, beside the live one, under load.
 
+#![allow(clippy::unwrap_used, reason = "what surrounds the tests is tests as well")]
+
 mod common;
 
 use std::sync::Arc;
@@ -33,7 +35,7 @@ fn projecting(store: &ServiceStore) -> Projecting {
 }
 
 async fn a_view_is_the_fold_of_its_log(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     // More statements than one batch of the driver's, whose order shows in the view.
     for n in 0..700 {
         deposit(&bank.store, n % 7, n as i64).await;
@@ -48,7 +50,7 @@ async fn a_view_is_the_fold_of_its_log(postgres: bool) {
 }
 
 async fn a_batch_and_its_place_are_one_transaction(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     for n in 1..=10 {
         deposit(&bank.store, 1, n).await;
     }
@@ -85,14 +87,14 @@ async fn before_an_event_that_cannot_be_taken_in_the_view_stands_and_holds_every
             assert_eq!(balances(&bank.store.views).await, good, "{poison:?}");
         }
         // With a projection that can take it in, it goes on from there.
-        let mended = reopened(&bank, vec![Balances::new()]).await;
+        let mended = reopened(&bank, vec![Balances::shared()]).await;
         mended.project(&[]).await.unwrap();
         assert_eq!(balances(&mended.store.views).await, expected(&bank.store).await);
     }
 }
 
 async fn a_view_of_another_version_starts_anew(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     deposit(&bank.store, 1, 5).await;
     deposit(&bank.store, 2, 6).await;
     bank.project(&[]).await.unwrap();
@@ -134,7 +136,7 @@ impl EventSource for Restored {
 }
 
 async fn a_view_filled_from_another_epoch_is_an_error_until_it_is_rebuilt(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     for n in 1..=4 {
         deposit(&bank.store, n, 5).await;
     }
@@ -170,7 +172,7 @@ async fn caught_up(bus: &cqrs_core::EventBus, place: u64) {
 }
 
 async fn a_rebuild_under_writes_equals_the_live_view(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     let (stop, running, bus) = keep(&bank.store);
     let rebuilt = Arc::new(AtomicBool::new(false));
     let writers: Vec<_> = (0..4)
@@ -244,7 +246,7 @@ impl EventSource for Failing {
 }
 
 async fn a_rebuild_that_was_interrupted_goes_on(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     for n in 0..60 {
         deposit(&bank.store, n % 4, n as i64).await;
     }
@@ -256,7 +258,7 @@ async fn a_rebuild_that_was_interrupted_goes_on(postgres: bool) {
     assert_eq!(balances(&bank.store.views).await, live, "the live view stays");
 
     // Another process goes on with it.
-    let other = reopened(&bank, vec![Balances::new()]).await;
+    let other = reopened(&bank, vec![Balances::shared()]).await;
     let mut first = None;
     other
         .store
@@ -273,10 +275,10 @@ async fn a_rebuild_that_was_interrupted_goes_on(postgres: bool) {
 }
 
 async fn another_process_notices_that_a_view_was_swapped(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     deposit(&bank.store, 1, 5).await;
     bank.project(&[]).await.unwrap();
-    let other = reopened(&bank, vec![Balances::new()]).await;
+    let other = reopened(&bank, vec![Balances::shared()]).await;
     other.store.views.rebuild("balances", &[other.store.source()], &keyring(), |_| {}).await.unwrap();
     assert_eq!(balances(&bank.store.views).await, expected(&bank.store).await);
     deposit(&bank.store, 2, 6).await;
@@ -285,11 +287,11 @@ async fn another_process_notices_that_a_view_was_swapped(postgres: bool) {
 }
 
 async fn two_processes_that_keep_one_view_take_each_event_in_once(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     if !postgres {
         return; // One process has a SQLite store.
     }
-    let other = reopened(&bank, vec![Balances::new()]).await;
+    let other = reopened(&bank, vec![Balances::shared()]).await;
     let (keeping, keeping_too) = (keep(&bank.store), keep(&other.store));
     for n in 0..200 {
         let store = if n % 2 == 0 { &bank.store } else { &other.store };
@@ -305,7 +307,7 @@ async fn two_processes_that_keep_one_view_take_each_event_in_once(postgres: bool
 }
 
 async fn the_event_bus_keeps_the_views_up_to_date(postgres: bool) {
-    let Some(bank) = bank(postgres, vec![Balances::new()]).await else { return };
+    let Some(bank) = bank(postgres, vec![Balances::shared()]).await else { return };
     for round in 1..=3 {
         let (stop, running, bus) = keep(&bank.store);
         for n in 0..30 {

@@ -1,5 +1,7 @@
 //! The repositories on SQL do what the one in memory does, on both stores.
 
+#![allow(clippy::unwrap_used, reason = "what surrounds the tests is tests as well")]
+
 mod common;
 
 use std::sync::Arc;

@@ -90,7 +90,7 @@ impl PostgresLog {
         tables: Option<&str>,
         head: watch::Sender<Position>,
         tail: Arc<Tail>,
-        poll: Duration,
+        every: Duration,
     ) -> Result<Self, StoreError> {
         pool.require_durability().await?;
         let client = pool.connect().await?;
@@ -107,7 +107,7 @@ impl PostgresLog {
         let log = Self { epoch, pool, schema: schema.to_owned(), writer };
         let known = log.read_head().await?;
         head.send_replace(known);
-        log.follow_others(head, poll);
+        log.follow_others(head, every);
         Ok(log)
     }
 
@@ -151,11 +151,11 @@ impl PostgresLog {
     }
 
     /// Other processes' commits are seen by looking; our own are announced at once.
-    fn follow_others(&self, head: watch::Sender<Position>, poll: Duration) {
+    fn follow_others(&self, head: watch::Sender<Position>, every: Duration) {
         let (pool, sql) = (self.pool.clone(), self.sql("SELECT position FROM {s}head"));
         tokio::spawn(async move {
             while !head.is_closed() {
-                tokio::time::sleep(poll).await;
+                tokio::time::sleep(every).await;
                 let Ok(client) = pool.get().await else { continue };
                 let Ok(statement) = client.prepare_cached(&sql).await else { continue };
                 if let Ok(row) = client.query_one(&statement, &[]).await {

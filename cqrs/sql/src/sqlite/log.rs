@@ -61,7 +61,7 @@ pub(crate) struct SqliteLog {
 }
 
 enum Job {
-    Commit(Waiting),
+    Commit(Box<Waiting>),
     /// Anything else that writes, in a transaction of its own.
     Write(Box<dyn FnOnce(&Connection) + Send>),
 }
@@ -119,7 +119,7 @@ impl SqliteLog {
 
     pub(crate) async fn submit(&self, waiting: Waiting) -> Result<(), StoreError> {
         self.writer
-            .send(Job::Commit(waiting))
+            .send(Job::Commit(Box::new(waiting)))
             .await
             .map_err(|_| StoreError::Unavailable("the log is shut down".to_owned()))
     }
@@ -271,7 +271,7 @@ fn write_loop(
         let mut others = Vec::new();
         for job in gathered.drain(..) {
             match job {
-                Job::Commit(waiting) => batch.push(waiting),
+                Job::Commit(waiting) => batch.push(*waiting),
                 Job::Write(work) => others.push(work),
             }
         }

@@ -90,7 +90,7 @@ pub struct Balances {
 }
 
 impl Balances {
-    pub fn new() -> Arc<dyn Projection> {
+    pub fn shared() -> Arc<dyn Projection> {
         Arc::new(Self { version: 1, poison: Poison::PassOver })
     }
 }
