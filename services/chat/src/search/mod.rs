@@ -7,7 +7,7 @@
 //!
 //! Stays lie in this view, under its own checkpoint: it can't find a message without knowing who had left before it.
 
-mod find;
+pub mod find;
 pub mod search_messages;
 mod sql;
 
