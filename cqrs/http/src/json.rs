@@ -29,10 +29,8 @@ pub(crate) fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
     }
     check(bytes)?;
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    T::deserialize(Strict(&mut deserializer)).map_err(|error| match error.classify() {
-        Category::Data => unacceptable::<T>(bytes, &error),
-        Category::Syntax | Category::Eof | Category::Io => malformed(&error.to_string()),
-    })
+    // The document is sound, whatever is wrong now. (For a number where an enum is wanted serde_json speaks of syntax.)
+    T::deserialize(Strict(&mut deserializer)).map_err(|error| unacceptable::<T>(bytes, &error))
 }
 
 /// What is wrong, and where: read once more, remembering the way, which costs an allocation per key.
@@ -42,7 +40,10 @@ fn unacceptable<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) ->
     let tracked = serde_path_to_error::Deserializer::new(&mut deserializer, &mut track);
     // It fails as it did before.
     drop(T::deserialize(Strict(tracked)));
-    let detail = without_place(error);
+    let detail = match error.classify() {
+        Category::Data => without_place(error),
+        Category::Syntax | Category::Eof | Category::Io => "is of another type than is wanted here".to_owned(),
+    };
     invalid(with_missing_field(json_pointer(&track.path()), &detail), detail)
 }
 

@@ -16,7 +16,7 @@ use crate::email::Email;
 use crate::limits::{AccountKey, Action};
 use crate::mail::messages;
 use crate::password::PasswordAttempt;
-use crate::service::{Auth, EMAILS, Never, NotSignedIn, origin, unkeyed};
+use crate::service::{Auth, EMAILS, Never, NotAUser, origin, unkeyed};
 use crate::tokens::one_time::{self, Purpose, TokenHash};
 use crate::tokens::random_bytes;
 
@@ -84,7 +84,7 @@ impl CommandHandler<ChangeEmail> for Auth {
     async fn handle(&self, cx: &Context, command: ChangeEmail) -> Result<Reply, Failure> {
         // Repeating it sends another link, which is all it does.
         let cx = &unkeyed(cx);
-        let user = cx.actor.user().ok_or(NotSignedIn)?;
+        let user = cx.actor.user().ok_or(NotAUser)?;
         self.rates.check(Action::RequestReset(AccountKey::of(&command.email)), origin(cx))?;
         if self.prove_again(cx, user, command.current_password).await?.is_none() {
             return Err(WrongPassword.into());

@@ -14,7 +14,7 @@ use crate::account::{Account, AccountEvent, EndReason};
 use crate::mail::messages;
 use crate::password::policy::{self, Guessable};
 use crate::password::{Password, PasswordAttempt, PasswordHash};
-use crate::service::{Auth, NotSignedIn};
+use crate::service::{Auth, NotAUser};
 
 /// Chooses a new password. The other sessions end.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -103,7 +103,7 @@ impl Decide for Change {
 #[async_trait]
 impl CommandHandler<ChangePassword> for Auth {
     async fn handle(&self, cx: &Context, command: ChangePassword) -> Result<Reply, Failure> {
-        let user = cx.actor.user().ok_or(NotSignedIn)?;
+        let user = cx.actor.user().ok_or(NotAUser)?;
         let Some((account, matched)) = self.prove_again(cx, user, command.current_password).await? else {
             return self.executor.refused(cx, ChangePasswordRefusal::WrongPassword.into()).await;
         };

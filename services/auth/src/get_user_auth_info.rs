@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::access_view::{self, Accounts, SessionRow, Sessions};
-use crate::service::NotSignedIn;
+use crate::service::NotAUser;
 use crate::tokens::access::Role;
 
 /// Asks for one's own account.
@@ -92,7 +92,7 @@ impl ReadsAuthInfo {
 #[async_trait]
 impl QueryHandler<GetUserAuthInfo> for ReadsAuthInfo {
     async fn handle(&self, cx: &Context, _: GetUserAuthInfo) -> Result<UserAuthInfo, Failure> {
-        let user = cx.actor.user().ok_or(NotSignedIn)?;
+        let user = cx.actor.user().ok_or(NotAUser)?;
         // Whoever is signed in has an account: one that isn't here is only not here yet.
         let account = self.accounts.find_by_id(user).await?.ok_or(Failure::ViewBehind)?;
         let sessions = self.sessions.live_of(user, cx.now).await?;

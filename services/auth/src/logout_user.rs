@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use crate::account::{Account, AccountEvent, EndReason};
-use crate::service::{Auth, NotSignedIn};
+use crate::service::{Auth, NotAUser};
 
 /// Signs out. Somebody who is signed out already stays so.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -26,14 +26,14 @@ impl Command for LogoutUser {
 impl Decide for LogoutUser {
     /// The sessions that ended.
     type Answer = Vec<Uuid>;
-    type Refusal = NotSignedIn;
+    type Refusal = NotAUser;
 
     fn reads(&self, cx: &Context) -> Reads {
         cx.actor.user().map_or_else(Reads::none, Reads::of::<Account>)
     }
 
-    fn decide(&self, cx: &Context, state: &State<'_>) -> Result<Decision<Vec<Uuid>>, NotSignedIn> {
-        let (Some(user), Some(session)) = (cx.actor.user(), cx.session) else { return Err(NotSignedIn) };
+    fn decide(&self, cx: &Context, state: &State<'_>) -> Result<Decision<Vec<Uuid>>, NotAUser> {
+        let (Some(user), Some(session)) = (cx.actor.user(), cx.session) else { return Err(NotAUser) };
         let account: &Account = state.get(user);
         let ended: Vec<Uuid> =
             account.sessions.keys().copied().filter(|live| self.everywhere || *live == session).collect();

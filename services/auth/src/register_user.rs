@@ -71,7 +71,7 @@ impl Refusal for RegisterRefusal {
     }
     fn pointer(&self) -> Option<&'static str> {
         match self {
-            Self::EmailTaken => None,
+            Self::EmailTaken => Some("/email"),
             Self::Guessable(_) => Some("/password"),
         }
     }

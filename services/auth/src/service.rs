@@ -219,17 +219,17 @@ pub(crate) fn unkeyed(cx: &Context) -> Context {
     Context { idempotency: None, ..cx.clone() }
 }
 
-/// The command is for somebody who is signed in.
+/// The caller is signed in, and is an application: it has no account, session or password of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("sign in first")]
-pub struct NotSignedIn;
+#[error("only users have accounts")]
+pub struct NotAUser;
 
-impl Refusal for NotSignedIn {
+impl Refusal for NotAUser {
     fn code(&self) -> &'static str {
-        "unauthenticated"
+        "forbidden"
     }
     fn kind(&self) -> RefusalKind {
-        RefusalKind::Unauthenticated
+        RefusalKind::Forbidden
     }
 }
 

@@ -202,6 +202,17 @@ struct DepositBody {
     #[serde(default)]
     #[allow(dead_code, reason = "only read from requests")]
     labels: BTreeMap<String, f64>,
+    #[serde(default)]
+    #[allow(dead_code, reason = "only read from requests")]
+    way: Option<Way>,
+}
+
+/// How money gets in.
+#[derive(Deserialize, ToSchema)]
+#[serde(rename_all = "lowercase")]
+enum Way {
+    Cash,
+    Transfer,
 }
 
 /// Opens an account.
