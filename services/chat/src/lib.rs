@@ -2,7 +2,7 @@
 //!
 //! Everything that it handles is in the lists below; each entry is a file. Aggregates: [`conversation`] (its settings),
 //! [`membership`], [`read_mark`], [`message`]. Views: [`conversations`], [`timeline`], [`search`], [`people`],
-//! [`live::feed`]. Live delivery: [`live`], whose route is in [`live::sse`].
+//! [`live::feed`]. Live delivery: [`live`], whose route is [`live::sse::routes`].
 
 pub mod add_participant;
 pub mod conversation;
@@ -141,7 +141,7 @@ pub fn publisher() -> publish::ChatPublisher {
     publish::ChatPublisher
 }
 
-/// Its routes.
+/// Its routes, but for [`live::sse::routes`].
 pub fn routes() -> Routes {
     Routes::new()
         .routes(routes!(
@@ -160,7 +160,6 @@ pub fn routes() -> Routes {
         ))
         .routes(routes!(edit_message::edit_message, delete_message::delete_message))
         .routes(routes!(search::search_messages::search_messages))
-        .routes(routes!(live::sse::stream))
         .routes(routes!(mark_messages_read::mark_messages_as_read))
         .routes(routes!(timeline::get_unread_counts::get_unread_messages_count))
         .routes(routes!(timeline::get_unread_counts::get_unread_messages_counts))

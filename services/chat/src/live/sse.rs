@@ -1,7 +1,5 @@
 //! `GET /v1/stream`: live delivery as server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
-//!
-//! The route finds [`Live`] among the request's extensions: `router.layer(Extension(live))`.
 
 use std::convert::Infallible;
 use std::time::Duration;
@@ -15,10 +13,11 @@ use axum::http::{HeaderMap, HeaderName, Request};
 use axum::response::IntoResponse as _;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use cqrs_core::Failure;
-use cqrs_http::{Answer, Asking, Edge};
+use cqrs_http::{Answer, Asking, Edge, Routes};
 use futures::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use utoipa_axum::routes;
 
 use super::{Frame, Live, StillSignedIn};
 
@@ -75,17 +74,14 @@ impl StillSignedIn for ByToken {
         (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
         (status = 403, description = "Not a user"),
         (status = 410, description = "`epoch-changed`: a log was restored; read anew and begin without a cursor"),
-        (status = 422, description = "Not a cursor of the caller's feed"),
-        (status = 503, description = "`unavailable`: this process delivers nothing live")),
+        (status = 422, description = "Not a cursor of the caller's feed")),
     security(("bearer" = [])))]
 pub(crate) async fn stream(
     Shared(edge): Shared<Edge>,
-    live: Option<Extension<Live>>,
+    Extension(live): Extension<Live>,
     headers: HeaderMap,
     ask: Asking<StreamParams>,
 ) -> Answer {
-    let unavailable = || Failure::Unavailable("this process delivers nothing live".to_owned());
-    let Extension(live) = live.ok_or_else(unavailable)?;
     let user = ask.cx.actor.user().ok_or_else(|| Failure::forbidden("only users have a feed"))?;
     let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?").to_owned());
     // A browser that never got an id sends an empty one, or none.
@@ -109,4 +105,9 @@ fn as_event(frame: &Frame) -> Event {
         Frame::Closed { retry_after_ms: Some(pause), .. } => event.retry(Duration::from_millis(*pause)),
         Frame::Closed { retry_after_ms: None, .. } => event,
     }
+}
+
+/// The routes of live delivery.
+pub fn routes(live: Live) -> Routes {
+    Routes::new().routes(routes!(stream)).layer(Extension(live))
 }
