@@ -13,6 +13,7 @@
 
 pub mod binary;
 pub mod client;
+pub mod damage;
 pub mod demo;
 pub mod dice;
 pub mod feed;

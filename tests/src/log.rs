@@ -36,6 +36,27 @@ pub async fn read(server: &Server, service: &str) -> Vec<Recorded> {
     }
 }
 
+/// How far each service's log has come, once nothing follows any more from what was asked of the server.
+pub async fn settled(server: &Server) -> Vec<(&'static str, u64)> {
+    const CALM_LOOKS: u32 = 8;
+    let (mut last, mut calm) = (Vec::new(), 0);
+    crate::wait::eventually("the logs come to rest", async || {
+        let heads = heads(server).await;
+        calm = if heads == last { calm + 1 } else { 0 };
+        last = heads;
+        (calm >= CALM_LOOKS).then(|| last.clone())
+    })
+    .await
+}
+
+async fn heads(server: &Server) -> Vec<(&'static str, u64)> {
+    let mut heads = Vec::new();
+    for service in SERVICES {
+        heads.push((service, read(server, service).await.last().map_or(0, |event| event.position)));
+    }
+    heads
+}
+
 fn read_sqlite(data: &Path, service: &str) -> Vec<Recorded> {
     let path = sqlite_path(data, service);
     let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE)

@@ -162,7 +162,10 @@ impl Server {
             .env("PARLOR_DATA_DIR", self.data())
             .env("PARLOR_STORE_URL", store)
             .env("PARLOR_LIMITS_ENABLED", self.options.limits.to_string())
-            .env("PARLOR_METRICS_LISTEN", self.metrics.to_string());
+            .env("PARLOR_METRICS_LISTEN", self.metrics.to_string())
+            // What is slow on a busy machine is no failure.
+            .env("PARLOR_HTTP_MIN_POSITION_WAIT_MS", "20000")
+            .env("PARLOR_HTTP_DEADLINE_MS", "25000");
         for (name, value) in &self.options.settings {
             command.env(name, value);
         }

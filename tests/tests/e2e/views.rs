@@ -1,7 +1,9 @@
 //! Views are functions of the log: rebuilt beside the live one, under load, they are what they were.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use parlor_tests::damage::forget_newest_message;
 use parlor_tests::model::{Room, Said};
 use parlor_tests::{Server, Store, User};
 use serde_json::{Value, json};
@@ -80,17 +82,52 @@ async fn rebuilt_under_load(store: Store) {
     let page: Vec<_> = bob.messages(&elsewhere, None).await.iter().map(Said::shown).collect();
     assert_eq!(page, sent, "what was sent meanwhile is there, each once");
     assert_eq!(self::views(&server).await, views, "the same views as before");
-    let unknown = server.run(&["views", "rebuild", "chat.nonsense"]).await;
+    let unknown = server.run(&["views", "rebuild", "nonsense"]).await;
     assert!(!unknown.status.success());
+}
+
+#[tokio::test]
+async fn a_damaged_view_is_told_from_the_model_and_healed_by_a_rebuild_on_sqlite() {
+    damaged_and_healed(Store::Sqlite).await;
+}
+
+#[tokio::test]
+async fn a_damaged_view_is_told_from_the_model_and_healed_by_a_rebuild_on_postgresql() {
+    if let Some(store) = Store::postgres() {
+        damaged_and_healed(store).await;
+    }
+}
+
+async fn damaged_and_healed(store: Store) {
+    let server = Server::start(store).await;
+    let (ann, bob) = (User::sign_up(server.api(), "Ann").await, User::sign_up(server.api(), "Bob").await);
+    let room = ann.direct(&bob).await;
+    let mut model = Room::default();
+    let mut last = String::new();
+    for number in 0..5 {
+        let reply = ann.say(&room, &format!("number {number}")).await;
+        model.say(Said::shown(&reply.json()));
+        last = reply.position();
+    }
+    let page = async || bob.messages(&room, Some(&last)).await.iter().map(Said::shown).collect::<Vec<_>>();
+    assert_eq!(page().await, model.page());
+    forget_newest_message(&server).await;
+    assert_eq!(page().await, model.page()[1..], "the test can tell");
+    let views = views(&server).await;
+    assert!(views.contains(&"timeline".to_owned()), "{views:?}");
+    server.run_ok(&["views", "rebuild", "timeline"]).await;
+    assert_eq!(page().await, model.page());
+    assert_eq!(bob.unread(&room, &last).await, model.unread(&bob.id));
 }
 
 /// The names of all views, from `parlor views status`.
 async fn views(server: &Server) -> Vec<String> {
     let status = server.run_ok(&["views", "status"]).await;
-    let known = ["user", "auth", "chat", "notification"];
-    let names = status.lines().filter_map(|line| line.split_whitespace().next());
-    let names = names.filter(|name| known.iter().any(|service| name.starts_with(&format!("{service}."))));
-    names.map(str::to_owned).collect()
+    let rows = status.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    // A view has a row for each log that it follows.
+    let names: BTreeSet<_> =
+        rows.filter(|row| row.get(1) == Some(&"view")).map(|row| row[0].to_owned()).collect();
+    names.into_iter().collect()
 }
 
 /// Everything the two see that the load doesn't touch.

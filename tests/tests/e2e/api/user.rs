@@ -150,7 +150,7 @@ async fn contacts(api: &Api) {
     assert_query(&listed);
     let ids: Vec<_> = listed.items().iter().map(|item| item["id"].clone()).collect();
     assert_eq!(ids, [json!(bob.id)]);
-    ann.put(&format!("/v1/users/me/contacts/{NOBODY}"), &no_body()).refused(404, "not-found").await;
+    ann.put(&format!("/v1/users/me/contacts/{NOBODY}"), &no_body()).refused(404, "unknown-user").await;
     let removed = ann.delete(&path).expect(204).await;
     assert_eq!(
         ann.get("/v1/users/me/contacts").after(&removed.position()).expect(200).await.items().len(),
