@@ -12,6 +12,7 @@
 //! | `PARLOR_TEST_CYCLES` | how often the crash tests kill the server, instead of their short form |
 
 pub mod binary;
+pub mod cast;
 pub mod client;
 pub mod damage;
 pub mod demo;
@@ -24,6 +25,7 @@ pub mod store;
 pub mod user;
 pub mod wait;
 
+pub use cast::{Cast, Role};
 pub use client::{Api, Call, Reply};
 pub use dice::Dice;
 pub use feed::{Feed, FeedEvent, Heard};
