@@ -127,6 +127,17 @@ async fn a_corrupt_data_folder_stops_the_start_and_is_left_untouched() {
 }
 
 #[tokio::test]
+async fn a_newer_data_folder_stops_the_start_and_is_left_untouched() {
+    let mut server = Server::start(Store::Sqlite).await;
+    server.stop().await;
+    fs::write(server.data().join("parlor.format"), "99\n").unwrap();
+    let before = contents(&server.data());
+    let output = refused(server.command(&["serve"]).into()).await;
+    assert!(output.contains("newer") && output.contains("99"), "{output}");
+    assert_eq!(contents(&server.data()), before, "untouched");
+}
+
+#[tokio::test]
 async fn an_unknown_setting_stops_the_start_with_its_name() {
     let options = Options { limits: false, settings: vec![("PARLOR_CHAT_COLOUR", "blue".to_owned())] };
     let server = Server::prepare(Store::Sqlite, options).await;

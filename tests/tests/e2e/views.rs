@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use parlor_tests::damage::forget_newest_message;
 use parlor_tests::model::{Room, Said};
-use parlor_tests::{Server, Store, User};
+use parlor_tests::{Server, Store, User, eventually};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,12 +99,12 @@ async fn a_damaged_view_is_told_from_the_model_and_healed_by_a_rebuild_on_postgr
 }
 
 async fn damaged_and_healed(store: Store) {
-    let server = Server::start(store).await;
+    let mut server = Server::start(store).await;
     let (ann, bob) = (User::sign_up(server.api(), "Ann").await, User::sign_up(server.api(), "Bob").await);
     let room = ann.direct(&bob).await;
     let mut model = Room::default();
     let mut last = String::new();
-    for number in 0..5 {
+    for number in 0..50 {
         let reply = ann.say(&room, &format!("number {number}")).await;
         model.say(Said::shown(&reply.json()));
         last = reply.position();
@@ -116,6 +116,26 @@ async fn damaged_and_healed(store: Store) {
     let views = views(&server).await;
     assert!(views.contains(&"timeline".to_owned()), "{views:?}");
     server.run_ok(&["views", "rebuild", "timeline"]).await;
+    assert_eq!(page().await, model.page());
+
+    // The server dies in the middle of a rebuild, or just before or after it: the view stands, and can be rebuilt again.
+    forget_newest_message(&server).await;
+    let mut rebuild = server.command(&["views", "rebuild", "timeline"]).spawn().unwrap();
+    let begun = async || (server.log().matches("rebuilding a view").count() == 2).then_some(());
+    eventually("the rebuild has begun", begun).await;
+    server.kill();
+    rebuild.wait().unwrap();
+    server.start_again().await;
+    let seen = page().await;
+    assert!([&model.page()[..], &model.page()[1..]].contains(&&seen[..]), "as before or as after: {seen:?}");
+    server.run_ok(&["views", "rebuild", "timeline"]).await;
+    assert_eq!(page().await, model.page());
+
+    // Without a server, on the data themselves.
+    forget_newest_message(&server).await;
+    server.stop().await;
+    server.run_ok(&["views", "rebuild", "timeline"]).await;
+    server.start_again().await;
     assert_eq!(page().await, model.page());
     assert_eq!(bob.unread(&room, &last).await, model.unread(&bob.id));
 }
