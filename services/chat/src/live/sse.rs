@@ -109,5 +109,10 @@ fn as_event(frame: &Frame) -> Event {
 
 /// The routes of live delivery.
 pub fn routes(live: Live) -> Routes {
-    Routes::new().routes(routes!(stream)).layer(Extension(live))
+    described().layer(Extension(live))
+}
+
+/// The routes without what delivers: for the API's description.
+pub fn described() -> Routes {
+    Routes::new().routes(routes!(stream))
 }
