@@ -38,7 +38,7 @@ struct Settings {
     /// Where events and views are kept: `sqlite:` or `postgres://…`
     #[arg(long, global = true, value_name = "URL", help_heading = "Settings")]
     store_url: Option<String>,
-    /// Any other key of the configuration, as auth.verify_email=true; may be repeated
+    /// Any other key of the configuration; may be repeated [as in: --set limits.enabled=false]
     #[arg(long = "set", global = true, value_name = "KEY=VALUE", help_heading = "Settings")]
     set: Vec<String>,
 }
@@ -63,6 +63,12 @@ enum Command {
     Health,
     /// Print the API's description (OpenAPI, as JSON)
     Openapi,
+    /// Fill the running instance with conversations in 28 languages, to look around in
+    Demo {
+        /// How many exchanges of each language
+        #[arg(long, value_name = "NUMBER", default_value_t = 20)]
+        conversations: usize,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -130,7 +136,7 @@ impl Command {
             Self::Views(ViewsCommand::Status) => Task::Views,
             Self::Views(ViewsCommand::Rebuild { name }) => Task::RebuildView { name: name.clone() },
             Self::Health => Task::Health,
-            Self::Serve | Self::Config(_) | Self::Openapi => return None,
+            Self::Serve | Self::Config(_) | Self::Openapi | Self::Demo { .. } => return None,
         })
     }
 }
@@ -188,8 +194,11 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         _ => {
             let mut config = cli.settings.load()?.config;
             // Whoever types a command wants its result; what goes wrong is told all the same.
-            config.log.level = "warn".to_owned();
+            "warn".clone_into(&mut config.log.level);
             telemetry::start_logs(&config.log);
+            if let Command::Demo { conversations } = command {
+                print(&runtime()?.block_on(crate::demo::run(&config, *conversations))?)?;
+            }
             if let Some(task) = command.task() {
                 let (text, code) = runtime()?.block_on(crate::admin::run(&config, task))?;
                 print(&text)?;

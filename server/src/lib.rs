@@ -4,6 +4,7 @@ pub mod admin;
 pub mod cli;
 pub mod config;
 pub mod data_dir;
+pub mod demo;
 pub mod http;
 pub mod instance;
 pub mod serve;

@@ -29,7 +29,7 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
     let health = Arc::new(Health::of(&instance, stopped.clone()));
     let operator = Operator::of(&instance, health.clone());
-    let router = crate::http::router(&instance, health, &config.http_options(), &stopped);
+    let router = crate::http::router(&instance, health, &config.http_options());
     let api = listener::bind(config.listen, "listen").await?;
     let address = api.local_addr()?;
 
@@ -51,6 +51,8 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     asked.wait().await;
     tracing::info!("stopping");
     stop.send_replace(true);
+    // Streams would go on for ever; who is connected comes back elsewhere, or later.
+    running.live.stop();
     if tokio::time::timeout(DRAIN, serving).await.is_err() {
         tracing::warn!("some requests were still under way after {} s and are cut off", DRAIN.as_secs());
     }

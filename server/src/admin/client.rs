@@ -11,6 +11,8 @@ use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
 
+use crate::config::Config;
+
 use super::{Answer, Line, Progress, SOCKET, Task, TaskError};
 
 /// A connection to the instance that runs on a data folder; `None` if none does.
@@ -26,6 +28,15 @@ pub(super) async fn connect(data: &Path) -> anyhow::Result<Option<UnixStream>> {
             )
         }),
     }
+}
+
+/// Has a task carried out by the instance that runs on the configured data folder; an error if none does.
+pub async fn ask_running(config: &Config, task: &Task) -> anyhow::Result<Answer> {
+    let Some(stream) = connect(&config.data_dir).await? else {
+        let folder = config.data_dir.display();
+        anyhow::bail!("no Parlor runs on the data folder {folder}: start one, then run this beside it");
+    };
+    ask(stream, task, |_| ()).await
 }
 
 /// Has a task carried out there.

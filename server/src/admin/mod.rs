@@ -10,6 +10,7 @@ use cqrs_core::{Failure, StoreError};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+pub use client::ask_running;
 pub use operator::Operator;
 pub use say::run;
 pub(crate) use socket::serve;

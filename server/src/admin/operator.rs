@@ -84,9 +84,10 @@ impl Operator {
     async fn change_role(&self, email: &str, admin: bool) -> Result<Answer, TaskError> {
         let about = |error: &dyn std::fmt::Display| TaskError(format!("{email}: {error}"));
         let address = Email::parse(email).map_err(|error| about(&error))?;
-        let changed = match admin {
-            true => self.auth.promote(&self.cx(), &address).await,
-            false => self.auth.demote(&self.cx(), &address).await,
+        let changed = if admin {
+            self.auth.promote(&self.cx(), &address).await
+        } else {
+            self.auth.demote(&self.cx(), &address).await
         };
         changed.map(Answer::User).map_err(|failure| about(&TaskError::from(failure)))
     }

@@ -20,7 +20,7 @@ pub(super) fn settings(url: &str, from: &str) -> Result<SmtpSettings, String> {
     let decoded = |text: &str| {
         percent_encoding::percent_decode_str(text)
             .decode_utf8()
-            .map(|text| text.into_owned())
+            .map(std::borrow::Cow::into_owned)
             .map_err(|_| "holds a percent-encoded part that isn't UTF-8".to_owned())
     };
     let user = (!url.username().is_empty()).then(|| decoded(url.username())).transpose()?;

@@ -70,10 +70,10 @@ fn explanations() -> String {
         let (code, status) = (kind.code, kind.status);
         let (title, explanation) = (escape(kind.title), code_spans(&escape(kind.explanation)));
         // Codes are kebab-case and need no escaping.
-        let _ = write!(
+        let _ = writeln!(
             rows,
             "<section id=\"{code}\"><h2><a href=\"#{code}\">{title}</a></h2>\
-             <p class=\"code\">{status} <code>{code}</code></p><p>{explanation}</p></section>\n"
+             <p class=\"code\">{status} <code>{code}</code></p><p>{explanation}</p></section>"
         );
     }
     PROBLEMS.replace("<!-- problems -->", &rows)

@@ -3,7 +3,7 @@
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Tag};
 
 use super::health;
-use crate::instance::ROUTES;
+use crate::instance::descriptions;
 
 const DESCRIPTION: &str = "Users, sign-in, conversations, live messages, search and notifications. \
 Commands (POST, PUT, PATCH, DELETE) change state and may be repeated safely with an `Idempotency-Key`; queries (GET) change \
@@ -14,6 +14,7 @@ const TAGS: &[(&str, &str)] = &[
     ("auth", "Accounts, sessions and tokens"),
     ("users", "Profiles, status and contacts"),
     ("chat", "Conversations and messages"),
+    ("live", "What happens, as it happens"),
     ("notifications", "What somebody is told of, and how"),
     ("operations", "Health"),
 ];
@@ -25,8 +26,8 @@ pub fn document() -> OpenApi {
     let info =
         InfoBuilder::new().title("Parlor").version("1").description(Some(DESCRIPTION)).license(Some(license));
     let mut api = OpenApiBuilder::new().info(info.build()).build();
-    for (_, routes) in ROUTES {
-        api.merge(routes().into_openapi());
+    for routes in descriptions() {
+        api.merge(routes.into_openapi());
     }
     cqrs_http::openapi::complete(&mut api);
     // Neither commands nor queries, they share nothing with them.

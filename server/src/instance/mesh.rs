@@ -30,8 +30,8 @@ pub struct Node {
     pub head: watch::Receiver<Position>,
     /// Its event handlers.
     pub events: EventBus,
-    /// Those of them that keep views; the others are reactors.
-    pub views: Vec<&'static str>,
+    /// Those of them that turn events into commands.
+    pub reactors: Vec<&'static str>,
 }
 
 impl Node {
@@ -42,19 +42,14 @@ impl Node {
             epoch: service.store.log.epoch(),
             head: service.store.log.head(),
             events: service.events.clone(),
-            views: service.store.views.projections().iter().map(|projection| projection.name()).collect(),
+            reactors: service.reactors.clone(),
         }
     }
 
     /// How far each of its reactors has come in the public events of the service called `log`.
     fn reactors(&self, log: &str) -> Vec<watch::Receiver<Position>> {
         let source = format!("{log}.public");
-        self.events
-            .progress()
-            .iter()
-            .filter(|handler| handler.source == source && !self.views.contains(&handler.handler))
-            .filter_map(|handler| self.events.position(handler.handler, handler.source))
-            .collect()
+        self.reactors.iter().filter_map(|reactor| self.events.position(reactor, &source)).collect()
     }
 }
 

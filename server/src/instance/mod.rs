@@ -12,11 +12,12 @@ use cqrs_http::{Edge, EdgeParts, HttpOptions, Routes};
 use cqrs_sql::ServiceStore;
 use parlor_auth::Auth;
 use parlor_auth::mail::OutboxWorker;
+use parlor_chat::live::Live;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use mesh::{Mesh, Node};
-pub use services::ROUTES;
+pub use services::descriptions;
 pub use stores::Ground;
 
 use crate::config::Config;
@@ -46,7 +47,7 @@ pub enum OpenError {
     #[error(transparent)]
     Auth(#[from] parlor_auth::StartError),
     /// The mail server's settings.
-    #[error("mail.smtp_url: {0}")]
+    #[error("mail: {0}")]
     Mail(String),
     /// A defect: a handler is missing or there twice.
     #[error(transparent)]
@@ -74,6 +75,10 @@ pub struct Service {
     pub queries: QueryBus,
     /// What follows events for it.
     pub events: EventBus,
+    /// Those of its event handlers that turn events into commands.
+    pub reactors: Vec<&'static str>,
+    /// Its routes.
+    pub routes: Routes,
 }
 
 /// All services on their stores. Nothing runs yet: operators' commands need no more.
@@ -84,6 +89,8 @@ pub struct Instance {
     pub services: Vec<Service>,
     /// The auth service, which also knows who asks.
     pub auth: Auth,
+    /// Live delivery.
+    pub live: Live,
     /// Every source of events.
     pub sources: Vec<Arc<dyn EventSource>>,
     outbox: OutboxWorker,
@@ -96,20 +103,11 @@ impl Instance {
         services::assemble(config, ground).await
     }
 
-    /// The service that keeps the view called `view`, with the view's name as the service has it.
-    pub fn keeper_of(&self, view: &str) -> Option<(&Service, &'static str)> {
-        self.services.iter().find_map(|service| {
-            let mut kept = service.store.views.projections().iter();
-            kept.find(|projection| projection.name() == view).map(|projection| (service, projection.name()))
-        })
-    }
-
     /// Every service's routes, each on its own edge.
     pub fn router(&self, options: &HttpOptions) -> axum::Router {
         let mesh = Arc::new(Mesh::new(self.services.iter().map(Node::of).collect()));
         let mut router = axum::Router::new();
-        for (service, (name, routes)) in self.services.iter().zip(ROUTES) {
-            debug_assert_eq!(service.name, *name);
+        for service in &self.services {
             let edge = Edge::new(EdgeParts {
                 commands: service.commands.clone(),
                 queries: service.queries.clone(),
@@ -120,8 +118,8 @@ impl Instance {
                 authenticator: Arc::new(self.auth.clone()),
                 options: options.clone(),
             });
-            let (routes, _): (axum::Router<Edge>, _) = split(routes());
-            router = router.merge(routes.with_state(edge));
+            let (served, _) = service.routes.clone().split_for_parts();
+            router = router.merge(served.with_state(edge));
         }
         router
     }
@@ -141,19 +139,15 @@ impl Instance {
             services: self.services,
             auth: self.auth,
             ground: self.ground,
-            sources: self.sources,
+            live: self.live,
             tasks,
             outbox,
         }
     }
 }
 
-fn split(routes: Routes) -> (axum::Router<Edge>, utoipa::openapi::OpenApi) {
-    routes.split_for_parts()
-}
-
 /// How often the signing keys are looked after.
-const KEYS_TENDED_EVERY: std::time::Duration = std::time::Duration::from_secs(300);
+const KEYS_TENDED_EVERY: std::time::Duration = std::time::Duration::from_mins(5);
 
 async fn tend_keys(auth: &Auth, mut stop: watch::Receiver<bool>) {
     loop {
@@ -178,8 +172,8 @@ pub struct Running {
     pub auth: Auth,
     /// What all services share.
     pub ground: Ground,
-    /// Every source of events.
-    pub sources: Vec<Arc<dyn EventSource>>,
+    /// Live delivery.
+    pub live: Live,
     tasks: JoinSet<()>,
     outbox: tokio::task::JoinHandle<()>,
 }
