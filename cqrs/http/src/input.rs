@@ -1,5 +1,7 @@
 //! Commands on arrival: who asks, under which key, with what body.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
@@ -105,6 +107,19 @@ async fn read(edge: &Edge, parts: &Parts, body: Body, cx: &mut Context) -> Resul
     Ok(bytes)
 }
 
+/// How much of a body that is too large is read all the same, and for how long.
+const DISCARDED_BYTES: usize = 8 * 1024 * 1024;
+const DISCARDED_FOR: Duration = Duration::from_secs(2);
+
+/// Reads a body away. A client that is still sending when the connection closes sees a broken connection and not the
+/// answer (RFC 9112, section 9.6); so most get the time to finish.
+async fn discard(body: Body) {
+    let mut body = Limited::new(body, DISCARDED_BYTES);
+    let all = async { while let Some(Ok(_)) = body.frame().await {} };
+    // Past the time the connection closes on the client, as it would have at once.
+    let _ = tokio::time::timeout(DISCARDED_FOR, all).await;
+}
+
 async fn read_body(edge: &Edge, parts: &Parts, body: Body, cx: &Context) -> Result<Bytes, Problem> {
     let limit = edge.options().max_body;
     let too_large = || {
@@ -114,6 +129,7 @@ async fn read_body(edge: &Edge, parts: &Parts, body: Body, cx: &Context) -> Resu
     let announced =
         parts.headers.get(CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
     if announced.is_some_and(|length| length > limit) {
+        discard(body).await;
         return Err(too_large());
     }
     let whole = Limited::new(body, limit).collect();

@@ -42,7 +42,9 @@ fn unacceptable<T: DeserializeOwned>(bytes: &[u8], error: &serde_json::Error) ->
     drop(T::deserialize(Strict(tracked)));
     let detail = match error.classify() {
         Category::Data => without_place(error),
-        Category::Syntax | Category::Eof | Category::Io => "is of another type than is wanted here".to_owned(),
+        Category::Syntax | Category::Eof | Category::Io => {
+            "is of another type than is wanted here".to_owned()
+        }
     };
     invalid(with_missing_field(json_pointer(&track.path()), &detail), detail)
 }

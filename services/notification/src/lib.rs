@@ -26,7 +26,7 @@ pub mod values;
 use std::sync::Arc;
 
 use cqrs_core::{
-    CommandBus, CommandBusBuilder, Projection, Publisher, QueryBus, QueryBusBuilder, TokenCodec,
+    CommandBus, CommandBusBuilder, Log as _, Projection, Publisher, QueryBus, QueryBusBuilder, TokenCodec,
 };
 use cqrs_http::{Cursors, Routes};
 use cqrs_sql::{ServiceStore, SqlWriteRepository};
@@ -119,7 +119,8 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
 pub fn notify_of_chat(deps: &Deps, commands: &CommandBus) -> NotifyOfChat {
     let ServiceStore { log, views, executor } = &deps.store;
     let preferences = SqlWriteRepository::new(log.clone());
-    NotifyOfChat::new(Rooms::new(views), preferences, commands.clone(), executor.clock().clone())
+    let clock = executor.clock().clone();
+    NotifyOfChat::new(Rooms::new(views), preferences, commands.clone(), clock, log.head())
 }
 
 /// The reactor that tells of new sign-ins.

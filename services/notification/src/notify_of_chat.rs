@@ -10,9 +10,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cqrs_core::{Actor, Clock, CommandBus, Context, Failure, Incoming, Reactor, derived_id};
+use cqrs_core::{Actor, Clock, CommandBus, Context, Failure, Incoming, Position, Reactor, derived_id};
 use cqrs_sql::SqlWriteRepository;
 use parlor_contracts::chat::{ChatEvent, ConversationKind};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::create_notification::{CreateNotifications, NewNotification};
@@ -34,9 +35,15 @@ pub struct NotifyOfChat {
     preferences: SqlWriteRepository<StoredPreferences>,
     commands: CommandBus,
     clock: Arc<dyn Clock>,
-    /// How far the view was known to be when last looked at.
-    reached: AtomicU64,
+    /// How far the service's own log has come: preferences are among its events.
+    head: watch::Receiver<Position>,
+    /// How far the view was known to be when last looked at, in chat's events and in the service's own.
+    reached: [AtomicU64; 2],
 }
+
+/// The sources that `rooms` is waited for in: chat's events, and the service's own, from which it has who wants to hear
+/// of everything.
+const AWAITED: [&str; 2] = ["chat.public", crate::NAME];
 
 /// A message on its way to its receivers.
 struct Message<'a> {
@@ -69,26 +76,39 @@ impl NotifyOfChat {
         preferences: SqlWriteRepository<StoredPreferences>,
         commands: CommandBus,
         clock: Arc<dyn Clock>,
+        head: watch::Receiver<Position>,
     ) -> Self {
-        Self { rooms, preferences, commands, clock, reached: AtomicU64::new(0) }
+        Self { rooms, preferences, commands, clock, head, reached: Default::default() }
     }
 
     /// Waits until the view holds everything up to the message at `position`.
     async fn wait_for_rooms(&self, position: u64) -> Result<(), Failure> {
-        if self.reached.load(Ordering::Relaxed) >= position {
+        self.wait_in(0, position).await
+    }
+
+    /// Waits until the view holds what people have said by now of what they want.
+    async fn wait_for_wishes(&self) -> Result<(), Failure> {
+        let said = self.head.borrow().0;
+        self.wait_in(1, said).await
+    }
+
+    async fn wait_in(&self, source: usize, position: u64) -> Result<(), Failure> {
+        let known = &self.reached[source];
+        if known.load(Ordering::Relaxed) >= position {
             return Ok(());
         }
         let mut waited = Duration::ZERO;
         let mut pause = Duration::from_millis(1);
         loop {
-            let reached = self.rooms.reached().await?;
-            self.reached.store(reached, Ordering::Relaxed);
+            let reached = self.rooms.reached(AWAITED[source]).await?;
+            known.store(reached, Ordering::Relaxed);
             if reached >= position {
                 return Ok(());
             }
             if waited >= PATIENCE {
                 return Err(Failure::Unavailable(format!(
-                    "the view rooms is at {reached}, before {position}"
+                    "the view rooms is at {reached} in {}, before {position}",
+                    AWAITED[source]
                 )));
             }
             tokio::time::sleep(pause).await;
@@ -141,6 +161,8 @@ impl NotifyOfChat {
             return self.tell(message, conversation, &both, &named).await;
         }
         let first: Vec<Uuid> = named.iter().copied().collect();
+        // Before anybody is told: what is told is among the events waited for.
+        self.wait_for_wishes().await?;
         self.tell(message, conversation, &first, &named).await?;
         let mut after = Uuid::nil();
         loop {

@@ -28,5 +28,3 @@ CREATE TABLE {p}conversation_levels (
   wants_all       BOOLEAN NOT NULL,
   PRIMARY KEY (user_id, conversation_id)
 ) WITHOUT ROWID;
--- How far chat's log has been taken in: moved with every message.
-CREATE TABLE {p}reached (source TEXT PRIMARY KEY, position BIGINT NOT NULL);

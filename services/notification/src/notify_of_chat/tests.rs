@@ -36,6 +36,7 @@ async fn what_was_told_in_part_is_told_to_the_rest_when_the_event_comes_again() 
     assert!(world.inbox(BOB).await.is_empty());
     // As if Bob's had been missing: now he wants it, and Cy has it already.
     world.prefer(BOB, "{}").await;
+    assert!(world.inbox(BOB).await.is_empty());
     world.react(&world.notify_of_chat, "chat.public", &event).await.expect("reacts");
     assert_eq!(world.inbox(BOB).await.len(), 1);
     assert_eq!(world.inbox(CY).await.len(), 1);

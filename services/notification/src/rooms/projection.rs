@@ -24,10 +24,10 @@ impl Projection for RoomsProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 1,
+            version: 2,
             sqlite: include_str!("../../migrations/sqlite/rooms.sql"),
             postgres: include_str!("../../migrations/postgres/rooms.sql"),
-            tables: &["members", "people", "group_levels", "conversation_levels", "reached"],
+            tables: &["members", "people", "group_levels", "conversation_levels"],
         }
     }
 
@@ -61,15 +61,11 @@ fn chat_said(event: &Incoming<'_>, said: &ChatEvent, out: &mut Writes) {
             "DELETE FROM {p}members WHERE conversation_id = ?1 AND user_id = ?2",
             params![*conversation_id, *user_id],
         ),
-        ChatEvent::MessageSent { .. } => out.run(
-            "INSERT INTO {p}reached (source, position) VALUES ('chat.public', ?1)
-             ON CONFLICT (source) DO UPDATE SET position = excluded.position",
-            params![event.meta.position],
-        ),
         ChatEvent::ConversationCreated { .. }
         | ChatEvent::ConversationRenamed { .. }
         | ChatEvent::ParticipantRoleChanged { .. }
         | ChatEvent::MessagesRead { .. }
+        | ChatEvent::MessageSent { .. }
         | ChatEvent::MessageEdited { .. }
         | ChatEvent::MessageDeleted { .. } => {}
     }

@@ -67,11 +67,9 @@ impl Rooms {
         Self(SqlReadRepository::new(views.clone(), "rooms"))
     }
 
-    /// The place of the last message in chat's log that has been taken in, with everything before it.
-    pub async fn reached(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT position FROM {p}reached WHERE source = 'chat.public'";
-        let found = self.0.rows(sql, Vec::new(), |row| row.get::<u64>(0)).await?;
-        Ok(found.into_iter().next().unwrap_or(0))
+    /// How far the view has come in a source.
+    pub async fn reached(&self, source: &'static str) -> Result<u64, StoreError> {
+        Ok(self.0.views().place_of("rooms", source).await?.0)
     }
 
     /// What somebody is called, if it's known.
