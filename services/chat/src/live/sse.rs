@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use axum::Extension;
 use axum::extract::State as Shared;
-use axum::http::header::AUTHORIZATION;
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, Request};
 use axum::response::IntoResponse as _;
@@ -95,7 +95,9 @@ pub(crate) async fn stream(
     let beat = KeepAlive::new().interval(HEARTBEAT).text("");
     // nginx would hold events back otherwise.
     let unbuffered = (HeaderName::from_static("x-accel-buffering"), "no");
-    Ok(([unbuffered], Sse::new(events).keep_alive(beat)).into_response())
+    // What is said to one is for nobody's cache; a stream says only `no-cache` by itself, which lets it be kept.
+    let unkept = (CACHE_CONTROL, "no-store");
+    Ok(([unbuffered, unkept], Sse::new(events).keep_alive(beat)).into_response())
 }
 
 fn as_event(frame: &Frame) -> Event {

@@ -673,7 +673,7 @@ async fn server_sent_events_carry_the_cursor_as_their_id_and_resume_by_it() {
     let response = get(&bobs, "/v1/stream", None).await;
     assert_eq!(response.status(), 200);
     assert_eq!(response.headers()["content-type"], "text/event-stream");
-    assert_eq!(response.headers()["cache-control"], "no-cache");
+    assert_eq!(response.headers()["cache-control"], "no-store");
     let mut body = response.into_body();
     let first = next(&mut body).await;
     assert_eq!(first["type"], "caught-up");
