@@ -4,7 +4,7 @@ use cqrs_core::{Row, RowError, RowExt as _, StoreError, params};
 use cqrs_sql::Dialect;
 use uuid::Uuid;
 
-use super::{Search, conversation_token, first_row, sender_token, sql};
+use super::{Search, conversation_token, first_row, sender_token, sql, wanted_tokens};
 use crate::message::MessageAnswer;
 
 /// What to look for, and where.
@@ -34,8 +34,8 @@ pub struct Found {
 const MOST_CANDIDATES: usize = 2_000;
 
 /// How many conversations are named to the index. Who is in more searches in all that was said, and what isn't theirs is
-/// left out afterwards: naming thousands costs more than that.
-const MOST_NAMED: usize = 300;
+/// left out afterwards: FTS5 compares all alternatives at each step, so that hundreds cost more than they save.
+const MOST_NAMED: usize = 32;
 
 /// After every position there can be, and still a row of the index.
 pub(super) const END: u64 = i64::MAX as u64 / 4;
@@ -124,7 +124,7 @@ impl Search {
             if last {
                 return Ok(Some(found));
             }
-            step = (step * 2).min(512);
+            step = (step * 4).min(1_000);
         }
         found.next = Some(before / 2);
         Ok(Some(found))
@@ -132,7 +132,7 @@ impl Search {
 
     /// What to ask the index for; `None` if there is nowhere to search.
     async fn tokens(&self, viewer: Uuid, wanted: &Wanted) -> Result<Option<Tokens>, StoreError> {
-        let mut all = parlor_text::query_tokens(&wanted.terms);
+        let mut all = wanted_tokens(&wanted.terms);
         all.extend(wanted.sender.map(sender_token));
         let (sql, params) = match wanted.conversation {
             Some(conversation) => (sql::IS_IN, params![viewer, conversation]),

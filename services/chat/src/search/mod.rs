@@ -1,4 +1,4 @@
-//! The view `search`: what was said, by the pairs of characters in it, and who may find it.
+//! The view `search`: what was said, by the pairs and triples of characters in it, and who may find it.
 //!
 //! `parlor_text` folds texts and makes their tokens, so that both stores index the same and know nothing of scripts. The
 //! index proposes messages that have all tokens of a query; what a caller may see of each decides ([`Search::find`]).
@@ -10,6 +10,8 @@
 pub mod find;
 pub mod search_messages;
 mod sql;
+
+use std::collections::BTreeSet;
 
 use cqrs_core::{
     Aggregate as _, CodecError, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, Sql, Value,
@@ -111,7 +113,7 @@ impl Projection for SearchProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 1,
+            version: 2,
             sqlite: include_str!("../../migrations/sqlite/search.sql"),
             postgres: include_str!("../../migrations/postgres/search.sql"),
             tables: &[
@@ -226,10 +228,43 @@ fn sender_token(sender: Uuid) -> String {
 
 /// What a message is indexed under, with spaces in between.
 fn tokens(conversation: Uuid, sender: Uuid, content: &str) -> String {
-    let mut tokens = parlor_text::index_tokens(&parlor_text::fold(content));
+    let folded = parlor_text::fold(content);
+    let mut tokens = parlor_text::index_tokens(&folded);
+    let threes: BTreeSet<String> = folded.split(' ').flat_map(triples).collect();
+    tokens.extend(threes);
     tokens.push(conversation_token(conversation));
     tokens.push(sender_token(sender));
     tokens.join(" ")
+}
+
+/// What a message must be indexed under to have these words.
+fn wanted_tokens(terms: &[String]) -> Vec<String> {
+    let mut tokens = BTreeSet::new();
+    for term in terms {
+        let threes: Vec<_> = triples(term).collect();
+        // Triples say all that pairs say, where a whole word has them.
+        if threes.is_empty() || !term.chars().all(is_alphabetic) {
+            tokens.extend(parlor_text::query_tokens(std::slice::from_ref(term)));
+        }
+        tokens.extend(threes);
+    }
+    tokens.into_iter().collect()
+}
+
+/// The tokens of a word's triples of neighbouring letters, in alphabets alone: there, every second message has the pairs
+/// of a common word somewhere. Pairs of Han or Hangul tell enough, and their triples would nearly all be different.
+fn triples(word: &str) -> impl Iterator<Item = String> {
+    let (second, third) = (word.chars().skip(1), word.chars().skip(2));
+    let triples = word.chars().zip(second).zip(third).map(|((a, b), c)| [a, b, c]);
+    triples
+        .filter(|triple| triple.iter().copied().all(is_alphabetic))
+        .map(|triple| parlor_text::token(&triple.iter().collect::<String>()))
+}
+
+/// Whether a character lies before the blocks of Chinese, Japanese and Korean, which begin with the radicals at U+2E80.
+/// Of Korean, the letters that syllables are made of lie before, and don't occur in folded texts but alone.
+fn is_alphabetic(c: char) -> bool {
+    c < '\u{2e80}'
 }
 
 /// What was said, by what is in it.
@@ -240,5 +275,51 @@ impl Search {
     /// Reads the view.
     pub fn new(views: Views) -> Self {
         Self(SqlReadRepository::new(views, VIEW))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn indexed(content: &str) -> Vec<String> {
+        let tokens = tokens(Uuid::from_u128(1), Uuid::from_u128(2), content);
+        tokens.split(' ').map(str::to_owned).collect()
+    }
+
+    fn wanted(q: &str) -> Vec<String> {
+        wanted_tokens(&parlor_text::terms(q))
+    }
+
+    #[test]
+    fn a_text_is_indexed_under_all_that_its_parts_ask_for() {
+        for (content, parts) in [
+            ("Straße nach Kyōto", &["s", "as", "strasse", "yot", "kyoto nach"][..]),
+            ("你好，今天天气很好", &["你", "天气", "今天天气"]),
+            ("iPhone手机 x2", &["phone手", "e手机", "one", "x2"]),
+            ("안녕하세요 여러분", &["녕", "하세요"]),
+            ("नमस्ते दुनिया", &["नमस्ते", "दु"]),
+            ("สวัสดีครับ", &["สวัส", "ดี"]),
+        ] {
+            let indexed = indexed(content);
+            for part in parts {
+                let missing: Vec<_> =
+                    wanted(part).into_iter().filter(|token| !indexed.contains(token)).collect();
+                assert_eq!(missing, Vec::<String>::new(), "{part} in {content}");
+            }
+        }
+    }
+
+    #[test]
+    fn words_of_alphabets_are_looked_for_by_triples_and_others_by_pairs() {
+        assert_eq!(wanted("abcd ef"), ["abc", "bcd", "ef"]);
+        assert_eq!(wanted("今天天气"), parlor_text::query_tokens(&["今天天气"]));
+    }
+
+    #[test]
+    fn no_text_has_the_token_of_a_conversation_or_a_sender() {
+        let longest = triples("\u{2e7f}\u{2e7f}\u{2e7f}").next().map(|token| token.len());
+        assert!(longest.is_some_and(|length| length < conversation_token(Uuid::nil()).len()));
+        assert_ne!(conversation_token(Uuid::nil()), sender_token(Uuid::nil()));
     }
 }
