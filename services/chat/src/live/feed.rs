@@ -235,7 +235,7 @@ impl Stay {
 #[derive(Debug, Clone)]
 pub(super) struct Stays {
     pub(super) not_before: u64,
-    pub(super) stays: Vec<(Uuid, Stay)>,
+    pub(super) all: Vec<(Uuid, Stay)>,
     pub(super) not_after: u64,
 }
 
@@ -278,8 +278,8 @@ impl Feed {
             let stay = Stay { added: row.get(1)?, since: row.get(2)?, until: row.get(3)? };
             Ok((row.get::<Uuid>(0)?, stay))
         };
-        let stays = self.0.rows(sql::STAYS, params![viewer], map).await?;
-        Ok(Stays { not_before, stays, not_after: self.place(Source::Chat).await? })
+        let all = self.0.rows(sql::STAYS, params![viewer], map).await?;
+        Ok(Stays { not_before, all, not_after: self.place(Source::Chat).await? })
     }
 
     /// What somebody missed of chat.

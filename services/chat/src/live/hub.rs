@@ -332,7 +332,7 @@ impl Inner {
     /// Takes in somebody's stays, brought to the present place.
     fn admit(&mut self, user: Uuid, known: &Stays) {
         let mut viewer = Viewer::default();
-        for (conversation, stay) in &known.stays {
+        for (conversation, stay) in &known.all {
             viewer.stays.entry(*conversation).or_default().push(*stay);
         }
         let since = self.changes.partition_point(|change| change.position <= known.not_before);
