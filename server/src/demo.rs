@@ -1,6 +1,6 @@
 //! `parlor demo`: fills a running instance with what people say in 28 languages, through the API, as any client would.
 //!
-//! The data are those of the PyPI package chatterbot-corpus 1.3.3 (BSD), converted once; see `server/demo`.
+//! The data are those of the package `chatterbot-corpus` 1.3.3 of the Python Package Index (BSD), converted once; see `server/demo`.
 
 use std::time::Duration;
 
@@ -27,7 +27,8 @@ struct Corpus {
 
 #[derive(Deserialize)]
 struct Language {
-    language: String,
+    #[serde(rename = "language")]
+    name: String,
     code: String,
     conversations: Vec<Vec<String>>,
 }
@@ -35,7 +36,7 @@ struct Language {
 impl Language {
     /// Its name as a title: `mandarin` becomes `Mandarin`.
     fn title(&self) -> String {
-        let mut letters = self.language.chars();
+        let mut letters = self.name.chars();
         letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
     }
 }

@@ -10,10 +10,14 @@ use tracing_subscriber::fmt::format::{self, Writer};
 
 use crate::config::{LogConfig, LogFormat};
 
+/// PostgreSQL's notices say that what is made only if it isn't there was there. What is configured wins.
+const QUIETER: &str = "tokio_postgres=warn";
+
 /// Sends the process's logs to standard error: for people on a terminal, a JSON object a line otherwise.
 pub fn start_logs(config: &LogConfig) {
     // Checked when the configuration was read.
-    let filter = EnvFilter::try_new(&config.level).unwrap_or_else(|_| EnvFilter::new("info"));
+    let filter =
+        EnvFilter::try_new(format!("{QUIETER},{}", config.level)).unwrap_or_else(|_| EnvFilter::new("info"));
     let terminal = std::io::stderr().is_terminal();
     let json = match config.format {
         LogFormat::Auto => !terminal,

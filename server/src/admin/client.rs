@@ -56,7 +56,9 @@ pub(super) async fn ask(
     let mut body = response.into_body();
     let mut pending = Vec::new();
     while let Some(frame) = body.frame().await {
-        pending.extend_from_slice(frame?.data_ref().map_or(&[][..], |data| data));
+        let frame =
+            frame.context("the running instance went away; what it had begun can be started again")?;
+        pending.extend_from_slice(frame.data_ref().map_or(&[][..], |data| data));
         if !status.is_success() {
             continue;
         }

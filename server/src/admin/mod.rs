@@ -98,8 +98,8 @@ pub struct HandlerLine {
     pub service: String,
     /// Its name.
     pub name: String,
-    /// Whether it keeps a view.
-    pub view: bool,
+    /// What it is: `view`, `reactor`, or `follower` for what keeps nothing.
+    pub kind: String,
     /// The log that it follows.
     pub source: String,
     /// The last position that it took in; nothing where that isn't known while nobody runs.

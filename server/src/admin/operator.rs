@@ -32,6 +32,7 @@ struct Kept {
     name: &'static str,
     store: ServiceStore,
     events: EventBus,
+    reactors: Vec<&'static str>,
 }
 
 /// How many events are looked at in one go.
@@ -44,6 +45,7 @@ impl Operator {
             name: service.name,
             store: service.store.clone(),
             events: service.events.clone(),
+            reactors: service.reactors.clone(),
         });
         Self {
             auth: instance.auth.clone(),
@@ -123,7 +125,7 @@ impl Operator {
 
     async fn handlers(&self) -> Result<Vec<HandlerLine>, TaskError> {
         let mut lines = Vec::new();
-        for Kept { name: service, store, events } in &self.services {
+        for Kept { name: service, store, events, reactors } in &self.services {
             for handler in events.progress() {
                 let projection = store.views.projections().iter().find(|view| view.name() == handler.handler);
                 let position = match projection {
@@ -139,10 +141,15 @@ impl Operator {
                     }
                     None => Some(handler.position).filter(|position| position.0 > 0),
                 };
+                let kind = match projection {
+                    Some(_) => "view",
+                    None if reactors.contains(&handler.handler) => "reactor",
+                    None => "follower",
+                };
                 lines.push(HandlerLine {
                     service: (*service).to_owned(),
                     name: handler.handler.to_owned(),
-                    view: projection.is_some(),
+                    kind: kind.to_owned(),
                     source: handler.source.to_owned(),
                     position: position.map(|position| position.0),
                     head: handler.head.0,

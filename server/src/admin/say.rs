@@ -86,10 +86,9 @@ fn handlers_table(lines: &[HandlerLine]) -> String {
             (None, Some(position)) if position >= line.head => "up to date".to_owned(),
             (None, Some(position)) => format!("{} behind", line.head - position),
         };
-        let kind = if line.view { "view" } else { "reactor" };
         let position = line.position.map_or_else(|| "-".to_owned(), |position| position.to_string());
         let (name, service, source) = (line.name.clone(), line.service.clone(), line.source.clone());
-        [name, kind.to_owned(), service, source, position, line.head.to_string(), state]
+        [name, line.kind.clone(), service, source, position, line.head.to_string(), state]
     });
     table(["NAME", "KIND", "SERVICE", "FOLLOWS", "AT", "OF", "STATE"], rows)
 }

@@ -179,3 +179,157 @@ impl Waiter for ServiceWaiter {
         vector
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use cqrs_core::{Batch, EventHandler, EventSource, HandlerError, StoreError};
+    use parking_lot::Mutex;
+
+    use super::*;
+
+    /// A log that is only a position.
+    struct Log(&'static str, watch::Sender<Position>);
+
+    #[async_trait]
+    impl EventSource for Log {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+        fn epoch(&self) -> Uuid {
+            Uuid::nil()
+        }
+        async fn read(&self, _: Position, _: usize) -> Result<Batch, StoreError> {
+            Ok(Batch { events: Vec::new(), upto: *self.1.borrow() })
+        }
+        fn head(&self) -> watch::Receiver<Position> {
+            self.1.subscribe()
+        }
+    }
+
+    /// Takes events in once it is let to, and then does what a reactor does.
+    struct Handler {
+        name: &'static str,
+        source: &'static [&'static str],
+        gate: watch::Receiver<bool>,
+        then: Mutex<Option<Box<dyn FnOnce() + Send>>>,
+        place: Mutex<Position>,
+    }
+
+    #[async_trait]
+    impl EventHandler for Handler {
+        fn name(&self) -> &'static str {
+            self.name
+        }
+        fn sources(&self) -> &'static [&'static str] {
+            self.source
+        }
+        async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
+            Ok(*self.place.lock())
+        }
+        async fn handle(&self, _: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+            let _ = self.gate.clone().wait_for(|open| *open).await;
+            if let Some(then) = self.then.lock().take() {
+                then();
+            }
+            *self.place.lock() = batch.upto;
+            Ok(())
+        }
+    }
+
+    struct World {
+        mesh: Arc<Mesh>,
+        reactor: watch::Sender<bool>,
+        view: watch::Sender<bool>,
+        _stop: watch::Sender<bool>,
+    }
+
+    /// auth@1 → user's reactor, which records user@7 → chat's view of people.
+    fn newcomer() -> World {
+        let (auth, user, chat) = (
+            watch::Sender::new(Position(1)),
+            watch::Sender::new(Position(6)),
+            watch::Sender::new(Position(0)),
+        );
+        let (reactor, may_react) = watch::channel(false);
+        let (view, may_show) = watch::channel(false);
+        let records = user.clone();
+        let profile = Handler {
+            name: "profile",
+            source: &["auth.public"],
+            gate: may_react,
+            then: Mutex::new(Some(Box::new(move || {
+                let _ = records.send(Position(7));
+            }))),
+            place: Mutex::default(),
+        };
+        let people = Handler {
+            name: "people",
+            source: &["user.public"],
+            gate: may_show,
+            then: Mutex::default(),
+            // What was there before has long been taken in.
+            place: Mutex::new(Position(6)),
+        };
+        let bus = |handler: Option<Handler>, source: Log| {
+            let empty = EventBus::builder().source(Arc::new(source));
+            handler.map_or(EventBus::builder(), |handler| empty.subscribe(Arc::new(handler))).build().unwrap()
+        };
+        let node = |name, head: &watch::Sender<Position>, events, reactors| Node {
+            name,
+            epoch: Uuid::nil(),
+            head: head.subscribe(),
+            events,
+            reactors,
+        };
+        let in_user = bus(Some(profile), Log("auth.public", auth.clone()));
+        let in_chat = bus(Some(people), Log("user.public", user.clone()));
+        let (stop, stopped) = watch::channel(false);
+        for bus in [in_user.clone(), in_chat.clone()] {
+            let stopped = stopped.clone();
+            tokio::spawn(async move { bus.run(stopped).await });
+        }
+        let mesh = Mesh::new(vec![
+            node("auth", &auth, bus(None, Log("user.public", user.clone())), Vec::new()),
+            node("user", &user, in_user, vec!["profile"]),
+            node("chat", &chat, in_chat, Vec::new()),
+        ]);
+        World { mesh: Arc::new(mesh), reactor, view, _stop: stop }
+    }
+
+    async fn waits(world: &World, log: &str, epoch: Uuid, position: u64, ms: u64) -> Result<(), Failure> {
+        let wanted = PositionVector::of(log, epoch, Position(position));
+        let deadline = Instant::now() + Duration::from_millis(ms);
+        world.mesh.waiter("chat").wait(&["people"], &wanted, deadline).await
+    }
+
+    const LONG: u64 = 20_000;
+
+    #[tokio::test]
+    async fn a_registration_is_waited_for_through_the_service_that_makes_a_profile_of_it() {
+        let world = newcomer();
+        assert!(matches!(waits(&world, "auth", Uuid::nil(), 1, 20).await, Err(Failure::ViewBehind)));
+        world.reactor.send_replace(true);
+        // The profile is recorded now, and the view hasn't taken it in.
+        assert!(matches!(waits(&world, "auth", Uuid::nil(), 1, 200).await, Err(Failure::ViewBehind)));
+        world.view.send_replace(true);
+        waits(&world, "auth", Uuid::nil(), 1, LONG).await.unwrap();
+        let held = world.mesh.waiter("chat").position(&["people"]);
+        assert_eq!(held.get("user"), Some((Uuid::nil(), Position(7))));
+    }
+
+    #[tokio::test]
+    async fn what_the_view_has_long_held_is_not_waited_for() {
+        let world = newcomer();
+        waits(&world, "user", Uuid::nil(), 6, LONG).await.unwrap();
+        assert!(matches!(waits(&world, "user", Uuid::nil(), 8, 20).await, Err(Failure::ViewBehind)));
+    }
+
+    #[tokio::test]
+    async fn a_token_of_another_epoch_and_one_of_an_unknown_log_are_told_apart() {
+        let world = newcomer();
+        assert!(matches!(waits(&world, "auth", Uuid::max(), 1, LONG).await, Err(Failure::EpochChanged)));
+        assert!(matches!(waits(&world, "payments", Uuid::nil(), 1, LONG).await, Err(Failure::ViewBehind)));
+    }
+}
