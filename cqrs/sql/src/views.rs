@@ -107,6 +107,9 @@ fn drop_sql(projection: &dyn Projection, generation: u64) -> String {
     projection.schema().tables.iter().map(drop).collect::<Vec<_>>().concat()
 }
 
+/// The class of the advisory locks under which a view's steps are taken, on PostgreSQL.
+const STEPS: i32 = 7_305_807;
+
 /// The prefix of a generation's tables.
 fn prefix(generation: u64) -> String {
     format!("g{generation}_")
@@ -473,7 +476,13 @@ impl Views {
         step: &Step,
     ) -> Result<(), StepError> {
         let s = quoted(schema);
-        client.batch_execute(&format!("BEGIN; SET LOCAL search_path TO {s}")).await?;
+        // One step of a view at a time: two, from different sources, that read each other's rows would both miss what the
+        // other hasn't committed yet. Each statement after the lock sees all that was committed before it.
+        let view = format!("{schema}.{name}").replace('\'', "''");
+        let begin = format!(
+            "BEGIN; SET LOCAL search_path TO {s}; SELECT pg_advisory_xact_lock({STEPS}, hashtext('{view}'))"
+        );
+        client.batch_execute(&begin).await?;
         // A place that has gone is that of a generation that has gone, or begins anew: not where this step starts from.
         let move_place = if step.from.0 == 0 {
             format!(
