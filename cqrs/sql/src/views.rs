@@ -107,6 +107,21 @@ fn drop_sql(projection: &dyn Projection, generation: u64) -> String {
     projection.schema().tables.iter().map(drop).collect::<Vec<_>>().concat()
 }
 
+/// A table belongs to one view: views of the same generation would otherwise write into each other's.
+fn refuse_shared_tables(projections: &[Arc<dyn Projection>]) -> Result<(), StoreError> {
+    let mut owners: HashMap<&str, &str> = HashMap::new();
+    for projection in projections {
+        for table in projection.schema().tables {
+            if let Some(other) = owners.insert(table, projection.name()) {
+                let name = projection.name();
+                let detail = format!("the views {other} and {name} both have a table {table}; rename one");
+                return Err(StoreError::Other(detail));
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The class of the advisory locks under which a view's steps are taken, on PostgreSQL.
 const STEPS: i32 = 7_305_807;
 
@@ -123,6 +138,7 @@ impl Views {
         projections: Vec<Arc<dyn Projection>>,
         readers: usize,
     ) -> Result<Self, StoreError> {
+        refuse_shared_tables(&projections)?;
         let backend = match location {
             Location::Sqlite(path) => {
                 let path: PathBuf = path.clone();
@@ -686,7 +702,39 @@ fn is_generation_name(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use cqrs_core::{CodecError, Incoming, Schema, Writes};
+
     use super::*;
+
+    struct View(&'static str, &'static [&'static str]);
+
+    impl Projection for View {
+        fn name(&self) -> &'static str {
+            self.0
+        }
+        fn sources(&self) -> &'static [&'static str] {
+            &[]
+        }
+        fn schema(&self) -> Schema {
+            Schema { version: 1, sqlite: "", postgres: "", tables: self.1 }
+        }
+        fn project(&self, _: &Incoming<'_>, _: &mut Writes) -> Result<(), CodecError> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn two_views_with_one_table_are_refused_by_name() {
+        let views = |tables| -> [Arc<dyn Projection>; 2] {
+            [Arc::new(View("people", &["names", "faces"])), Arc::new(View("rooms", tables))]
+        };
+        assert!(refuse_shared_tables(&views(&["walls"])).is_ok());
+        let refused = refuse_shared_tables(&views(&["walls", "faces"])).expect_err("both have faces");
+        assert!(
+            refused.to_string().contains("the views people and rooms both have a table faces"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn only_names_of_tables_get_the_schema() {
