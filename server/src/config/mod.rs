@@ -22,7 +22,7 @@ use serde::{Deserialize, Serialize};
 pub use load::{ConfigError, Flag, Loaded, Sources, load};
 pub use render::{example, show};
 
-/// The whole configuration. [`keys`] says what each key means, and is compared with this in a test.
+/// The whole configuration. The module `keys` says what each key means, and is compared with this in a test.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "the table of keys documents each field, for operators too")]
