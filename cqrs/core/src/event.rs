@@ -125,12 +125,3 @@ impl RecordedEvent {
         size_of::<Self>() + self.data.len() + self.name.len() + self.category.len()
     }
 }
-
-/// A decoded event with its envelope.
-#[derive(Debug, Clone)]
-pub struct Recorded<'a, E> {
-    /// The envelope.
-    pub meta: &'a RecordedEvent,
-    /// What happened.
-    pub event: E,
-}

@@ -138,7 +138,7 @@ pub use command::{
 };
 pub use context::{Actor, Clock, Context, IdempotencyKey, SystemClock, derived_id};
 pub use decision::{Decide, Decision, Outcome, PlainClaim, Reads, State};
-pub use event::{Event, NewEvent, Position, Recorded, RecordedEvent, StreamId};
+pub use event::{Event, NewEvent, Position, RecordedEvent, StreamId};
 pub use event_bus::{
     EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, codec_error,
 };
@@ -158,7 +158,7 @@ pub use privacy::{
 pub use projection::{Incoming, PlaceStore, Projection, Reactor, Schema, Sql, Statement, Writes};
 pub use query::{Query, QueryBus, QueryBusBuilder, QueryHandler};
 pub use repository::{
-    At, BaseReadRepository, BaseRepository, BaseWriteRepository, Comparison, EventSourcedRepository, Filter,
+    BaseReadRepository, BaseRepository, BaseWriteRepository, Comparison, EventSourcedRepository, Filter,
     InMemoryRepository, Order, QueryOptions, Record, delete_sql, upsert_sql,
 };
 pub use source::{Batch, EventSource, LogSource, PUBLIC, PublicEvent, PublicSource, Publisher};

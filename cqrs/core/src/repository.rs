@@ -10,7 +10,6 @@ use parking_lot::{Mutex, RwLock};
 use uuid::Uuid;
 
 use crate::aggregate::Aggregate;
-use crate::event::Position;
 use crate::executor::Executor;
 use crate::failure::{Failure, StoreError};
 use crate::value::{Row, RowError, Value};
@@ -393,13 +392,4 @@ pub fn upsert_sql<T: Record>() -> &'static str {
 /// `DELETE` by key.
 pub fn delete_sql<T: Record>() -> &'static str {
     sql_of::<T>(true, || format!("DELETE FROM {} WHERE {} = ?1", T::TABLE, T::COLUMNS[0]))
-}
-
-/// A page of results with the position of the view it was read from.
-#[derive(Debug, Clone)]
-pub struct At<T> {
-    /// The result.
-    pub value: T,
-    /// The view's position when it was read, or an earlier one.
-    pub position: Position,
 }
