@@ -161,5 +161,5 @@ pub use repository::{
     BaseReadRepository, BaseRepository, BaseWriteRepository, Comparison, EventSourcedRepository, Filter,
     InMemoryRepository, Order, QueryOptions, Record, delete_sql, upsert_sql,
 };
-pub use source::{Batch, EventSource, LogSource, PUBLIC, PublicEvent, PublicSource, Publisher};
+pub use source::{Batch, Covered, EventSource, LogSource, PUBLIC, PublicEvent, PublicSource, Publisher};
 pub use value::{FromRow, Row, RowError, RowExt, Value};

@@ -28,12 +28,31 @@ pub struct Batch {
 pub trait EventSource: Send + Sync + 'static {
     /// Its name: a service's for its log, `SERVICE.public` for its public events.
     fn name(&self) -> &'static str;
-    /// The epoch of the log behind it.
+    /// The epoch of the log behind it; nil while a source that is far away hasn't told it. No batch comes before it.
     fn epoch(&self) -> Uuid;
     /// Up to about `limit` events after `after`.
     async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError>;
     /// The position of the newest event.
     fn head(&self) -> watch::Receiver<Position>;
+    /// What is known of `log`, a log whose events the service behind this source turns into events of its own; `None` if it
+    /// doesn't, or if that is known in this process anyway.
+    fn covered(&self, log: &str) -> Option<watch::Receiver<Covered>> {
+        let _ = log;
+        None
+    }
+}
+
+/// A statement about two logs: everything that came of the upstream log's events up to one position stands in this source
+/// up to another. Relays send such statements along (watermarks), so that a token of one service can be waited for in the
+/// views of a third.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Covered {
+    /// The upstream log's epoch; nil while nothing is known.
+    pub epoch: Uuid,
+    /// The position in the upstream log.
+    pub upstream: Position,
+    /// The position in this source.
+    pub at: Position,
 }
 
 /// A log as a source of its private events.
