@@ -8,9 +8,9 @@ use async_trait::async_trait;
 use cqrs_core::testing::{MemoryKeyStore, instance_key};
 use cqrs_core::{
     Actor, Aggregate, Batch, Clock, Command, CommandBus, Context, Decide, Decision, Event, EventBus,
-    EventHandler, Executor, ExecutorOptions, Failure, HandlerError, Incoming, Keyring, LogSource, MemoryLog,
-    Personal, PlaceStore, Position, Query, QueryBus, QueryHandler, Reactor, Reads, Refusal, RefusalKind,
-    State, StoreError, SystemClock, Tracing, codec_error,
+    EventHandler, Executor, ExecutorOptions, Failure, Fence, HandlerError, Incoming, Keyring, LogSource,
+    MemoryLog, Personal, PlaceStore, Position, Query, QueryBus, QueryHandler, Reactor, Reads, Refusal,
+    RefusalKind, RunMode, State, StoreError, SystemClock, Tracing, codec_error,
 };
 use parking_lot::Mutex;
 use schemars::JsonSchema;
@@ -126,7 +126,7 @@ impl EventHandler for KeepBalances {
     async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
         Ok(*self.0.place.lock())
     }
-    async fn handle(&self, _: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+    async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
         for event in &batch.events {
             let decoded = self.1.decode(event).await.map_err(|error| codec_error(event.position, &error))?;
             let mut rows = self.0.rows.lock();
@@ -202,7 +202,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .build()?;
     let (stop, stopped) = tokio::sync::watch::channel(false);
     let mut shown = events.position("balances", "bank").ok_or("the view follows the bank")?;
-    let following = tokio::spawn(async move { events.run(stopped).await });
+    let following = tokio::spawn(async move { events.run(stopped, RunMode::Follow).await });
 
     let cx = SystemClock.context(Actor::Anonymous);
     let id = cx.fresh_id(1);

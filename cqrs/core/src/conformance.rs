@@ -28,6 +28,7 @@
 
 mod changes;
 mod claims;
+mod leases;
 mod ledger;
 mod order;
 mod reading;
@@ -43,18 +44,19 @@ use uuid::Uuid;
 
 pub use changes::*;
 pub use claims::*;
+pub use leases::*;
 pub use ledger::*;
 pub use order::*;
 pub use reading::*;
 pub use reopening::*;
 
 use crate::context::Actor;
-use crate::event::{NewEvent, RecordedEvent, StreamId};
+use crate::event::{NewEvent, Position, RecordedEvent, StreamId};
 use crate::failure::StoreError;
 use crate::log::{
     Append, Claim, ClaimChange, Commit, CommitError, Committed, Guard, LedgerEntry, Log, RowWrite,
 };
-use crate::projection::PlaceStore;
+use crate::projection::{Place, PlaceStore};
 use crate::testing::noon;
 use crate::value::Value;
 
@@ -67,6 +69,8 @@ pub trait Fixture: Send + Sync {
     const REOPENS: bool = true;
     /// Whether several logs may be open on the store at once, as those of several processes are.
     const SHARED: bool = false;
+    /// Whether its leases have one holder at a time; a store that one process has may give everyone each.
+    const LEASES: bool = true;
 
     /// Opens the log. The first time it is empty. Its store has the table [`ROWS`] for state-stored aggregates.
     async fn open(&self) -> Result<Arc<Self::Log>, StoreError>;
@@ -102,6 +106,11 @@ macro_rules! log_conformance {
             streams_are_counted_by_category,
             an_older_snapshot_does_not_replace_a_newer_one,
             a_place_only_moves_forward,
+            a_place_of_another_epoch_is_kept_until_it_is_forgotten,
+            of_many_who_ask_for_a_lease_one_gets_it,
+            a_lease_that_is_given_back_is_free_at_once,
+            a_holder_past_its_time_moves_no_place,
+            a_holding_that_is_renewed_in_time_or_that_nobody_took_goes_on,
             everything_is_there_after_reopening,
             two_logs_on_one_store_share_one_order,
             the_same_key_in_two_logs_has_one_effect,
@@ -205,6 +214,21 @@ fn event() -> NewEvent {
         schema: 3,
         data: Bytes::from(format!(r#"{{"n":{n},"text":"ß 你好"}}"#)),
     }
+}
+
+/// The epoch of the logs in which the suite's consumers have their places.
+const EPOCH: Uuid = Uuid::from_u128(6);
+
+/// Moves a place, without a lease.
+async fn save(places: &impl PlaceStore, consumer: &str, source: &str, position: u64) {
+    let place = Place { position: Position(position), epoch: EPOCH };
+    places.save(consumer, source, place, None).await.unwrap();
+}
+
+/// The position of a place; 0 if there is none.
+async fn position(places: &impl PlaceStore, consumer: &str, source: &str) -> u64 {
+    let place = places.load(consumer, source).await.unwrap();
+    place.map_or(0, |place| place.position.0)
 }
 
 fn after_noon(millis: i64) -> Timestamp {

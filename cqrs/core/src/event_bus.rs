@@ -1,20 +1,26 @@
-//! The event bus: every handler follows its sources on its own, so that one failing harms no other.
+//! The event bus: every handler follows its sources on its own, so that one failing harms no other. Of several processes
+//! one runs what must run once; the others watch how far it has come.
+
+mod follower;
+mod reacting;
+mod tenure;
 
 use std::collections::BTreeSet;
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt as _;
-use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
+use self::follower::Follower;
+use self::reacting::Reacting;
+use self::tenure::Tenure;
 use crate::event::Position;
-use crate::failure::{Failure, StoreError};
+use crate::failure::StoreError;
+use crate::lease::{Fence, LeaseStore};
 use crate::privacy::{CodecError, Keyring};
-use crate::projection::{Incoming, PlaceStore, Reactor};
+use crate::projection::{PlaceError, PlaceStore, Reactor};
 use crate::source::{Batch, EventSource};
 
 /// Why a handler didn't get past an event.
@@ -43,9 +49,18 @@ impl HandlerError {
         Self { at, detail: detail.to_string(), passing, moved: false }
     }
 
-    /// Somebody else moved the place.
+    /// Somebody else moved the place, or took the lease over. Nothing was written.
     pub fn moved(at: Position) -> Self {
         Self { at, detail: "somebody else moved the place".to_owned(), passing: true, moved: true }
+    }
+
+    /// From a place that couldn't be moved, before the event at `at`.
+    pub fn place(at: Position, error: &PlaceError) -> Self {
+        match error {
+            PlaceError::LeaseLost => Self::moved(at),
+            PlaceError::OtherEpoch { .. } => Self::new(at, error, false),
+            PlaceError::Store(error) => Self::store(at, error),
+        }
     }
 }
 
@@ -56,10 +71,37 @@ pub trait EventHandler: Send + Sync + 'static {
     fn name(&self) -> &'static str;
     /// The sources it follows.
     fn sources(&self) -> &'static [&'static str];
-    /// How far it has come in `source`.
+    /// Where its lease is kept, if it runs once however many processes there are. One without runs in each of them.
+    fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
+        None
+    }
+    /// How far it has come in `source`, whichever process it runs in.
     async fn place(&self, source: &'static str) -> Result<Position, StoreError>;
-    /// Takes in a batch and moves its place to `batch.upto`, or to just before the event that the error names.
-    async fn handle(&self, source: &'static str, batch: &Batch) -> Result<(), HandlerError>;
+    /// Takes in a batch and moves its place to `batch.upto`, or to just before the event that the error names; with `fence`,
+    /// only if that still is the number of its lease ([`HandlerError::moved`] otherwise).
+    async fn handle(
+        &self,
+        source: &'static str,
+        batch: &Batch,
+        fence: Option<Fence>,
+    ) -> Result<(), HandlerError>;
+    /// Whether what is read in this process follows the place at a distance, as a replica does.
+    fn reads_a_copy(&self) -> bool {
+        false
+    }
+    /// How far what is read in this process has come: the place, unless [`EventHandler::reads_a_copy`].
+    async fn shown(&self, source: &'static str) -> Result<Position, StoreError> {
+        self.place(source).await
+    }
+}
+
+/// What a process does about handlers that run once however many processes there are. The others run in any case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RunMode {
+    /// Runs those whose lease it gets, and watches the others' places.
+    Follow,
+    /// Leaves them to other processes and watches their places.
+    Observe,
 }
 
 /// How far one handler has come in one source.
@@ -77,11 +119,10 @@ pub struct Progress {
     pub error: Option<String>,
 }
 
-struct Follower {
+/// A handler with what it follows.
+struct Subscription {
     handler: Arc<dyn EventHandler>,
-    source: Arc<dyn EventSource>,
-    position: watch::Sender<Position>,
-    error: Mutex<Option<String>>,
+    followers: Vec<Follower>,
 }
 
 /// What is wrong with a list of event handlers.
@@ -103,14 +144,19 @@ pub enum EventBusError {
 /// The handlers with their sources. Cheap to clone.
 #[derive(Clone)]
 pub struct EventBus {
-    followers: Arc<[Follower]>,
+    subscriptions: Arc<[Arc<Subscription>]>,
+    holder: Uuid,
 }
+
+/// Makes a handler once the sources are known.
+type Subscribe = Box<dyn FnOnce(&[Arc<dyn EventSource>]) -> Arc<dyn EventHandler> + Send>;
 
 /// Collects event handlers and sources.
 #[derive(Default)]
 pub struct EventBusBuilder {
-    handlers: Vec<Arc<dyn EventHandler>>,
+    handlers: Vec<Subscribe>,
     sources: Vec<Arc<dyn EventSource>>,
+    holder: Uuid,
 }
 
 impl EventBusBuilder {
@@ -124,48 +170,49 @@ impl EventBusBuilder {
     /// `handler` follows the sources that it names.
     #[must_use]
     pub fn subscribe(mut self, handler: Arc<dyn EventHandler>) -> Self {
-        self.handlers.push(handler);
+        self.handlers.push(Box::new(move |_| handler));
         self
     }
 
-    /// `reactor` follows the sources that it names; its place is kept in `places`.
+    /// `reactor` follows the sources that it names; its place and its lease are kept in `places`.
     #[must_use]
-    pub fn react(self, reactor: impl Reactor, places: Arc<dyn PlaceStore>, keyring: Keyring) -> Self {
-        self.subscribe(Arc::new(Reacting { reactor, places, keyring }))
+    pub fn react(mut self, reactor: impl Reactor, places: Arc<dyn PlaceStore>, keyring: Keyring) -> Self {
+        self.handlers.push(Box::new(move |sources| {
+            Arc::new(Reacting { reactor, places, keyring, sources: sources.to_vec() })
+        }));
+        self
+    }
+
+    /// Who this process is in the leases that it holds, for whoever looks at them; nil if that isn't said.
+    #[must_use]
+    pub fn holder(mut self, holder: Uuid) -> Self {
+        self.holder = holder;
+        self
     }
 
     /// The bus, if every handler has a name of its own and its sources are there.
     pub fn build(self) -> Result<EventBus, EventBusError> {
-        let mut followers: Vec<Follower> = Vec::new();
+        let mut subscriptions = Vec::with_capacity(self.handlers.len());
         let mut named = BTreeSet::new();
-        for handler in self.handlers {
+        for subscribe in self.handlers {
+            let handler = subscribe(&self.sources);
             if !named.insert(handler.name()) {
                 return Err(EventBusError::SameName(handler.name()));
             }
+            let mut followers = Vec::new();
             for &name in handler.sources() {
                 let source = self
                     .sources
                     .iter()
                     .find(|source| source.name() == name)
                     .ok_or(EventBusError::NoSource { handler: handler.name(), source_name: name })?;
-                followers.push(Follower {
-                    handler: handler.clone(),
-                    source: source.clone(),
-                    position: watch::Sender::new(Position(0)),
-                    error: Mutex::new(None),
-                });
+                followers.push(Follower::new(handler.clone(), source.clone()));
             }
+            subscriptions.push(Arc::new(Subscription { handler, followers }));
         }
-        Ok(EventBus { followers: followers.into() })
+        Ok(EventBus { subscriptions: subscriptions.into(), holder: self.holder })
     }
 }
-
-/// How many events are handed over at most in one go.
-const BATCH: usize = 512;
-/// The first wait between two tries of a handler that fails; each is twice the one before.
-const FIRST_PAUSE: Duration = Duration::from_millis(20);
-/// The longest wait between two tries of a handler that fails.
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 impl EventBus {
     /// An empty list.
@@ -173,186 +220,57 @@ impl EventBus {
         EventBusBuilder::default()
     }
 
-    /// Follows all sources until `stop` turns true; each handler in a task of its own.
-    pub async fn run(&self, stop: watch::Receiver<bool>) {
+    /// Follows all sources until `stop` turns true, each handler in tasks of its own, and gives its leases back then.
+    pub async fn run(&self, stop: watch::Receiver<bool>, mode: RunMode) {
         let mut tasks = JoinSet::new();
-        for i in 0..self.followers.len() {
-            let (bus, stop) = (self.clone(), stop.clone());
-            tasks.spawn(async move { bus.followers[i].follow(stop).await });
+        for subscription in self.subscriptions.iter() {
+            tasks.spawn(subscription.clone().run(stop.clone(), mode, self.holder));
         }
         while tasks.join_next().await.is_some() {}
     }
 
     /// How far every handler has come.
     pub fn progress(&self) -> Vec<Progress> {
-        self.followers
-            .iter()
-            .map(|follower| Progress {
-                handler: follower.handler.name(),
-                source: follower.source.name(),
-                position: *follower.position.borrow(),
-                head: *follower.source.head().borrow(),
-                error: follower.error.lock().clone(),
-            })
-            .collect()
+        self.followers().map(Follower::progress).collect()
     }
 
-    /// How far `handler` has come in `source`, to wait on; `None` if it doesn't follow it.
+    /// How far `handler` has come in `source`, to wait on; `None` if it doesn't follow it. Where the handler runs in another
+    /// process, its place is looked at often as long as somebody holds what this gives: let go of it after waiting.
     pub fn position(&self, handler: &str, source: &str) -> Option<watch::Receiver<Position>> {
-        self.followers
-            .iter()
-            .find(|follower| follower.handler.name() == handler && follower.source.name() == source)
-            .map(|follower| follower.position.subscribe())
+        self.followers().find(|follower| follower.is(handler, source)).map(Follower::subscribe)
+    }
+
+    fn followers(&self) -> impl Iterator<Item = &Follower> {
+        self.subscriptions.iter().flat_map(|subscription| &subscription.followers)
     }
 }
 
-impl Follower {
-    async fn follow(&self, mut stop: watch::Receiver<bool>) {
-        let mut pause = FIRST_PAUSE;
-        let mut stood_at = Position(0);
-        loop {
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => return,
-                result = AssertUnwindSafe(self.advance()).catch_unwind() => {
-                    let error = match result {
-                        Ok(Err(error)) if error.moved => continue,
-                        Ok(Err(error)) => error,
-                        Err(panic) => HandlerError::new(
-                            Position(self.position.borrow().0 + 1),
-                            format!("panicked: {}", panic_message(&*panic)),
-                            false,
-                        ),
-                    };
-                    self.report(&error);
-                    // Another standstill than the last one starts with short pauses again.
-                    pause = if error.at == stood_at { (pause * 2).min(LONGEST_PAUSE) } else { FIRST_PAUSE };
-                    stood_at = error.at;
-                }
-            }
-            tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = tokio::time::sleep(pause) => {}
-            }
+impl Subscription {
+    async fn run(self: Arc<Self>, stop: watch::Receiver<bool>, mode: RunMode, holder: Uuid) {
+        let leases = self.handler.leases();
+        let tenure = leases.is_some().then(|| Arc::new(Tenure::default()));
+        let mut followers = JoinSet::new();
+        for n in 0..self.followers.len() {
+            let (subscription, tenure, stop) = (self.clone(), tenure.clone(), stop.clone());
+            followers.spawn(async move { subscription.followers[n].follow(tenure.as_deref(), stop).await });
         }
-    }
-
-    /// Says so once per standstill, not once per try.
-    fn report(&self, error: &HandlerError) {
-        let (handler, source) = (self.handler.name(), self.source.name());
-        metrics::counter!("cqrs_handler_errors_total", "handler" => handler, "source" => source).increment(1);
-        let detail = error.to_string();
-        let mut known = self.error.lock();
-        if known.as_ref() != Some(&detail) {
-            tracing::error!(handler, source, at = error.at.0, detail = %error.detail, "an event handler stands still");
-            *known = Some(detail);
-        }
-    }
-
-    /// Waits for news and takes them in.
-    async fn advance(&self) -> Result<std::convert::Infallible, HandlerError> {
-        let source = self.source.name();
-        let place =
-            self.handler.place(source).await.map_err(|error| HandlerError::store(Position(0), &error))?;
-        self.position.send_replace(place);
-        let mut place = place;
-        let mut head = self.source.head();
-        loop {
-            // The sender lives as long as the log; a closed channel means the log is going down.
-            if head.wait_for(|head| *head > place).await.is_err() {
-                std::future::pending::<()>().await;
+        let done = async { while followers.join_next().await.is_some() {} };
+        match (leases, tenure) {
+            (Some(leases), Some(tenure)) if mode == RunMode::Follow => {
+                tenure.keep(&*leases, &*self.handler, holder, done).await;
             }
-            let batch = self
-                .source
-                .read(place, BATCH)
-                .await
-                .map_err(|error| HandlerError::store(Position(place.0 + 1), &error))?;
-            if batch.upto <= place {
-                tokio::task::yield_now().await;
-                continue;
-            }
-            self.handler.handle(source, &batch).await?;
-            place = batch.upto;
-            self.error.lock().take();
-            self.position.send_replace(place);
-            let lag = head.borrow().0.saturating_sub(place.0);
-            metrics::gauge!("cqrs_handler_lag_events", "handler" => self.handler.name(), "source" => source)
-                .set(lag as f64);
+            _ => done.await,
         }
     }
 }
 
+/// What a panic said.
 fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
     panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("without a message")
-}
-
-/// A reactor as an event handler: one event after the other, its place kept behind them.
-struct Reacting<R> {
-    reactor: R,
-    places: Arc<dyn PlaceStore>,
-    keyring: Keyring,
-}
-
-#[async_trait]
-impl<R: Reactor> EventHandler for Reacting<R> {
-    fn name(&self) -> &'static str {
-        self.reactor.name()
-    }
-    fn sources(&self) -> &'static [&'static str] {
-        self.reactor.sources()
-    }
-    async fn place(&self, source: &'static str) -> Result<Position, StoreError> {
-        self.places.load(self.reactor.name(), source).await
-    }
-    async fn handle(&self, source: &'static str, batch: &Batch) -> Result<(), HandlerError> {
-        for event in &batch.events {
-            let result = loop {
-                let incoming = Incoming { source, meta: event, keys: self.keyring.keys() };
-                let result = AssertUnwindSafe(self.reactor.react(&incoming)).catch_unwind().await;
-                match result {
-                    Ok(Err(Failure::MissingKeys(persons))) => match self.keyring.load(&persons).await {
-                        Ok(()) => {}
-                        Err(error) => break Err(codec_error(event.position, &error)),
-                    },
-                    Ok(Ok(())) => break Ok(()),
-                    Ok(Err(failure)) => {
-                        let passing = matches!(
-                            failure,
-                            Failure::Unavailable(_)
-                                | Failure::StorageFull
-                                | Failure::DeadlineExceeded
-                                | Failure::Contended
-                                | Failure::InFlight
-                        );
-                        break Err(HandlerError::new(event.position, failure, passing));
-                    }
-                    Err(panic) => {
-                        let detail = format!("panicked: {}", panic_message(&*panic));
-                        break Err(HandlerError::new(event.position, detail, false));
-                    }
-                }
-            };
-            if let Err(error) = result {
-                self.keep(source, Position(error.at.0 - 1)).await?;
-                return Err(error);
-            }
-        }
-        self.keep(source, batch.upto).await
-    }
-}
-
-impl<R: Reactor> Reacting<R> {
-    async fn keep(&self, source: &'static str, place: Position) -> Result<(), HandlerError> {
-        self.places
-            .save(self.reactor.name(), source, place)
-            .await
-            .map_err(|error| HandlerError::store(place, &error))
-    }
 }
 
 /// A codec's error as a handler's.

@@ -120,6 +120,7 @@ mod event;
 mod event_bus;
 mod executor;
 mod failure;
+mod lease;
 mod log;
 mod memory;
 mod middleware;
@@ -140,10 +141,11 @@ pub use context::{Actor, Clock, Context, IdempotencyKey, SystemClock, derived_id
 pub use decision::{Decide, Decision, Outcome, PlainClaim, Reads, State};
 pub use event::{Event, NewEvent, Position, RecordedEvent, StreamId};
 pub use event_bus::{
-    EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, codec_error,
+    EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, RunMode, codec_error,
 };
 pub use executor::{Executor, ExecutorOptions, Reply};
 pub use failure::{Failure, FieldError, Refusal, RefusalKind, Refused, StoreError};
+pub use lease::{Fence, LeaseStore};
 pub use log::{
     Append, Claim, ClaimChange, Commit, CommitError, Committed, Guard, LedgerEntry, LedgerRecord, Log,
     Render, RowWrite,
@@ -155,7 +157,9 @@ pub use privacy::{
     CodecError, InstanceKey, KeyStore, Keyring, Keys, PersonKey, Personal, Plain, decode, decode_parts,
     encode, undeclared_text,
 };
-pub use projection::{Incoming, PlaceStore, Projection, Reactor, Schema, Sql, Statement, Writes};
+pub use projection::{
+    Incoming, Place, PlaceError, PlaceStore, Projection, Reactor, Schema, Sql, Statement, Writes,
+};
 pub use query::{Query, QueryBus, QueryBusBuilder, QueryHandler};
 pub use repository::{
     BaseReadRepository, BaseRepository, BaseWriteRepository, Comparison, EventSourcedRepository, Filter,

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use jiff::Timestamp;
@@ -11,8 +12,9 @@ use uuid::Uuid;
 
 use crate::event::{Position, RecordedEvent, StreamId};
 use crate::failure::StoreError;
+use crate::lease::{Fence, LeaseStore, MemoryLeases};
 use crate::log::{ClaimChange, Commit, CommitError, Committed, Guard, LedgerRecord, Log};
-use crate::projection::PlaceStore;
+use crate::projection::{Place, PlaceError, PlaceStore};
 use crate::value::Value;
 
 /// Who holds a claim, and until when.
@@ -29,7 +31,7 @@ struct Inner {
     ledger: HashMap<[u8; 32], LedgerRecord>,
     snapshots: HashMap<(String, Uuid), (u64, Vec<u8>)>,
     rows: HashMap<(&'static str, String), StoredRow>,
-    places: HashMap<(String, String), Position>,
+    places: HashMap<(String, String), Place>,
     last: Timestamp,
 }
 
@@ -38,6 +40,7 @@ pub struct MemoryLog {
     name: &'static str,
     epoch: Uuid,
     inner: Mutex<Inner>,
+    leases: MemoryLeases,
     head: watch::Sender<Position>,
 }
 
@@ -48,6 +51,7 @@ impl MemoryLog {
             name,
             epoch: crate::context::derived_id("memory log", &[name.as_bytes()]),
             inner: Mutex::default(),
+            leases: MemoryLeases::default(),
             head: watch::Sender::new(Position(0)),
         }
     }
@@ -244,16 +248,47 @@ impl Log for MemoryLog {
 }
 
 #[async_trait]
-impl PlaceStore for MemoryLog {
-    async fn load(&self, consumer: &str, source: &str) -> Result<Position, StoreError> {
-        let key = (consumer.to_owned(), source.to_owned());
-        Ok(self.inner.lock().places.get(&key).copied().unwrap_or_default())
+impl LeaseStore for MemoryLog {
+    async fn acquire(&self, name: &str, _: Uuid, ttl: Duration) -> Result<Option<Fence>, StoreError> {
+        Ok(self.leases.acquire(name, ttl))
     }
 
-    async fn save(&self, consumer: &str, source: &str, place: Position) -> Result<(), StoreError> {
+    async fn renew(&self, name: &str, fence: Fence, ttl: Duration) -> Result<bool, StoreError> {
+        Ok(self.leases.renew(name, fence, ttl))
+    }
+
+    async fn release(&self, name: &str, fence: Fence) -> Result<(), StoreError> {
+        self.leases.release(name, fence);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PlaceStore for MemoryLog {
+    async fn load(&self, consumer: &str, source: &str) -> Result<Option<Place>, StoreError> {
+        let key = (consumer.to_owned(), source.to_owned());
+        Ok(self.inner.lock().places.get(&key).copied())
+    }
+
+    async fn save(
+        &self,
+        consumer: &str,
+        source: &str,
+        place: Place,
+        fence: Option<Fence>,
+    ) -> Result<(), PlaceError> {
         let mut inner = self.inner.lock();
-        let held = inner.places.entry((consumer.to_owned(), source.to_owned())).or_default();
-        *held = place.max(*held);
+        if fence.is_some_and(|fence| !self.leases.is_current(consumer, fence)) {
+            return Err(PlaceError::LeaseLost);
+        }
+        let held = inner.places.entry((consumer.to_owned(), source.to_owned())).or_insert(place);
+        let position = held.within(place.epoch, consumer, source)?.max(place.position);
+        *held = Place { position, epoch: if place.epoch.is_nil() { held.epoch } else { place.epoch } };
+        Ok(())
+    }
+
+    async fn forget(&self, consumer: &str) -> Result<(), StoreError> {
+        self.inner.lock().places.retain(|(kept, _), _| kept != consumer);
         Ok(())
     }
 }

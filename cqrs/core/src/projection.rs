@@ -3,9 +3,11 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use uuid::Uuid;
 
-use crate::event::{Event, RecordedEvent};
+use crate::event::{Event, Position, RecordedEvent};
 use crate::failure::{Failure, StoreError};
+use crate::lease::{Fence, LeaseStore};
 use crate::privacy::{CodecError, Keys};
 use crate::repository::Record;
 use crate::value::Value;
@@ -139,11 +141,66 @@ pub trait Reactor: Send + Sync + 'static {
     async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure>;
 }
 
-/// Where a reactor keeps its place.
+/// How far somebody has come in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Place {
+    /// The last position that is behind them.
+    pub position: Position,
+    /// The epoch in which the log had that position; nil where that was never written down.
+    pub epoch: Uuid,
+}
+
+/// Why a place wasn't moved.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// The lease of who asks was taken over: nothing was written.
+    #[error("the lease was taken over by another process")]
+    LeaseLost,
+    /// The place is that of another epoch of the log: nothing was written.
+    #[error(
+        "{consumer} has come to {position} in another epoch of {log}, which was restored or replaced since: let it begin anew"
+    )]
+    OtherEpoch {
+        /// Whose place it is.
+        consumer: String,
+        /// In which log.
+        log: String,
+        /// The place that is kept.
+        position: Position,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Place {
+    /// The position, if it can be gone on from in this epoch of the log. Where either epoch isn't known, it can.
+    pub fn within(self, epoch: Uuid, consumer: &str, log: &str) -> Result<Position, PlaceError> {
+        if self.epoch == epoch || self.epoch.is_nil() || epoch.is_nil() {
+            return Ok(self.position);
+        }
+        let (consumer, log) = (consumer.to_owned(), log.to_owned());
+        Err(PlaceError::OtherEpoch { consumer, log, position: self.position })
+    }
+}
+
+/// Where a reactor, or a relay, keeps its place, and the lease under which it moves it. The lease has the consumer's name.
 #[async_trait]
-pub trait PlaceStore: Send + Sync + 'static {
-    /// The last position handled; 0 at first.
-    async fn load(&self, consumer: &str, source: &str) -> Result<crate::Position, StoreError>;
-    /// Moves the place forward; one that is behind the place already kept changes nothing.
-    async fn save(&self, consumer: &str, source: &str, place: crate::Position) -> Result<(), StoreError>;
+pub trait PlaceStore: LeaseStore {
+    /// How far `consumer` has come in `source`; nothing if it never began.
+    async fn load(&self, consumer: &str, source: &str) -> Result<Option<Place>, StoreError>;
+
+    /// Moves the place forward; one that isn't ahead of the place already kept changes nothing. With `fence`, only if that
+    /// still is the number of the consumer's lease, which is checked in the same transaction.
+    async fn save(
+        &self,
+        consumer: &str,
+        source: &str,
+        place: Place,
+        fence: Option<Fence>,
+    ) -> Result<(), PlaceError>;
+
+    /// Forgets the consumer's places, so that it begins anew. For operators, after a log was restored: what a reactor did
+    /// before it won't do twice, for its commands' ids are derived from the events'.
+    async fn forget(&self, consumer: &str) -> Result<(), StoreError>;
 }

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use common::{AccountEvent, Deposit, Spy, account, cx, executor};
 use cqrs_core::testing::keyring;
 use cqrs_core::{
-    Batch, EventBus, EventBusError, EventHandler, Failure, HandlerError, Incoming, LogSource, MemoryLog,
-    PlaceStore as _, Position, Reactor, StoreError,
+    Batch, EventBus, EventBusError, EventHandler, Failure, Fence, HandlerError, Incoming, LogSource,
+    MemoryLog, PlaceStore as _, Position, Reactor, RunMode, StoreError,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
@@ -49,7 +49,7 @@ impl EventHandler for Summing {
     async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
         Ok(Position(self.place.load(Ordering::SeqCst)))
     }
-    async fn handle(&self, _: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+    async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
         for event in &batch.events {
             if event.position == Position(3) && !self.mended.load(Ordering::SeqCst) {
                 match self.habit {
@@ -87,7 +87,7 @@ async fn a_handler_that_fails_or_panics_harms_no_other_and_goes_on_once_mended()
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn({
         let bus = bus.clone();
-        async move { bus.run(stopped).await }
+        async move { bus.run(stopped, RunMode::Follow).await }
     });
     for n in 0..6 {
         executor.run(&cx(&executor), &Deposit { account: account(n), cents: 1 << n }).await.unwrap();
@@ -177,13 +177,14 @@ async fn a_reactor_resumes_where_it_was_and_tries_again_what_may_pass() {
         let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn({
             let bus = bus.clone();
-            async move { bus.run(stopped).await }
+            async move { bus.run(stopped, RunMode::Follow).await }
         });
         let mut position = bus.position("noting", "bank").unwrap();
         position.wait_for(|position| position.0 == round).await.unwrap();
         stop.send(true).unwrap();
         running.await.unwrap();
-        assert_eq!(places.load("noting", "bank").await.unwrap(), Position(round));
+        let place = places.load("noting", "bank").await.unwrap();
+        assert_eq!(place.map(|place| place.position), Some(Position(round)));
     }
     assert_eq!(*noting.seen.lock(), [1, 2, 3, 4, 5, 6]);
 }

@@ -114,7 +114,9 @@
 mod batch;
 mod dialect;
 mod keys;
+mod leases;
 mod log;
+mod places;
 mod postgres;
 mod projecting;
 mod repository;

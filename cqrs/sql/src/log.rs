@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cqrs_core::{
-    Commit, CommitError, Committed, Guard, LedgerRecord, Log, PlaceStore, Position, RecordedEvent, RowWrite,
-    StoreError, StreamId, Value,
+    Commit, CommitError, Committed, Guard, LedgerRecord, Log, Position, RecordedEvent, RowWrite, StoreError,
+    StreamId, Value,
 };
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
@@ -70,12 +70,12 @@ impl Default for LogOptions {
 /// A log with its ledger, claims, snapshots, state-stored rows and consumers' places.
 pub struct SqlLog {
     name: &'static str,
-    backend: Backend,
+    pub(crate) backend: Backend,
     head: watch::Receiver<Position>,
     tail: Arc<Tail>,
 }
 
-enum Backend {
+pub(crate) enum Backend {
     Sqlite(SqliteLog),
     Postgres(PostgresLog),
 }
@@ -262,7 +262,7 @@ impl Log for SqlLog {
              ON CONFLICT (stream, category) DO UPDATE SET version = excluded.version, data = excluded.data
              WHERE excluded.version > snapshots.version";
         let params = vec![stream.id.into(), stream.category.into(), version.into(), bytes.into()];
-        self.execute(sql, params).await.map(drop)
+        self.execute(sql.to_owned(), params).await.map(drop)
     }
 
     async fn count_streams(&self, category: &str) -> Result<u64, StoreError> {
@@ -311,18 +311,18 @@ impl SqlLog {
         }
     }
 
-    async fn execute(&self, sql: &'static str, params: Vec<Value>) -> Result<u64, StoreError> {
+    pub(crate) async fn execute(&self, sql: String, params: Vec<Value>) -> Result<u64, StoreError> {
         match &self.backend {
             Backend::Sqlite(log) => {
                 log.write(move |connection| {
                     let params = params.iter().map(crate::value::ToSqlite);
                     let changed =
-                        connection.prepare_cached(sql)?.execute(rusqlite::params_from_iter(params))?;
+                        connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(params))?;
                     Ok(changed as u64)
                 })
                 .await
             }
-            Backend::Postgres(log) => log.execute(sql, &params).await,
+            Backend::Postgres(log) => log.execute(&sql, &params).await,
         }
     }
 }
@@ -330,22 +330,6 @@ impl SqlLog {
 #[expect(clippy::needless_pass_by_value, reason = "it stands behind map_err")]
 pub(crate) fn corrupt(error: cqrs_core::RowError) -> StoreError {
     StoreError::Corrupt(error.to_string())
-}
-
-#[async_trait]
-impl PlaceStore for SqlLog {
-    async fn load(&self, consumer: &str, source: &str) -> Result<Position, StoreError> {
-        let sql = "SELECT position FROM places WHERE consumer = ?1 AND source = ?2";
-        let found = self.select(sql, vec![consumer.into(), source.into()], |row| row.int(0)).await?;
-        Ok(Position(found.into_iter().next().flatten().unwrap_or(0) as u64))
-    }
-
-    async fn save(&self, consumer: &str, source: &str, place: Position) -> Result<(), StoreError> {
-        let sql = "INSERT INTO places (consumer, source, position) VALUES (?1, ?2, ?3)
-             ON CONFLICT (consumer, source) DO UPDATE SET position = excluded.position
-             WHERE excluded.position > places.position";
-        self.execute(sql, vec![consumer.into(), source.into(), place.into()]).await.map(drop)
-    }
 }
 
 /// The statement that writes a row of a state-stored aggregate, with its values.

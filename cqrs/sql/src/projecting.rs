@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cqrs_core::{
-    Batch, EventHandler, EventSource, HandlerError, Incoming, Keyring, Position, Projection, RecordedEvent,
-    StoreError, Writes, codec_error,
+    Batch, EventHandler, EventSource, Fence, HandlerError, Incoming, Keyring, LeaseStore, Position,
+    Projection, RecordedEvent, StoreError, Writes, codec_error,
 };
 use futures::FutureExt as _;
 use parking_lot::Mutex;
@@ -20,7 +20,7 @@ pub struct Projecting {
     projection: Arc<dyn Projection>,
     views: Views,
     keyring: Keyring,
-    epochs: Vec<(&'static str, Uuid)>,
+    sources: Vec<Arc<dyn EventSource>>,
     /// How far this handler has come: the place may fall behind that when a rebuilt view is swapped in.
     reached: Mutex<HashMap<&'static str, Position>>,
 }
@@ -33,12 +33,13 @@ impl Projecting {
         keyring: Keyring,
         sources: &[Arc<dyn EventSource>],
     ) -> Self {
-        let epochs = sources.iter().map(|source| (source.name(), source.epoch())).collect();
-        Self { projection, views, keyring, epochs, reached: Mutex::default() }
+        Self { projection, views, keyring, sources: sources.to_vec(), reached: Mutex::default() }
     }
 
+    /// Asked whenever it is needed: a source that is far away learns it later, and a log may be restored.
     fn epoch(&self, source: &str) -> Uuid {
-        self.epochs.iter().find(|(name, _)| *name == source).map_or(Uuid::nil(), |(_, epoch)| *epoch)
+        let found = self.sources.iter().find(|known| known.name() == source);
+        found.map_or(Uuid::nil(), |source| source.epoch())
     }
 }
 
@@ -81,6 +82,10 @@ impl EventHandler for Projecting {
         self.projection.sources()
     }
 
+    fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
+        Some(Arc::new(self.views.clone()))
+    }
+
     async fn place(&self, source: &'static str) -> Result<Position, StoreError> {
         let name = self.projection.name();
         let mut found = self.views.place(name, self.views.generation(name), source).await?;
@@ -94,7 +99,8 @@ impl EventHandler for Projecting {
             return Ok(Position(0));
         };
         let present = self.epoch(source);
-        if epoch != present {
+        // Nothing comes from a source that doesn't know its epoch yet; how far the view has come is right all the same.
+        if epoch != present && !present.is_nil() {
             return Err(StoreError::Corrupt(format!(
                 "the view {name} was filled from another epoch of {source}: rebuild it"
             )));
@@ -103,7 +109,12 @@ impl EventHandler for Projecting {
         Ok(position)
     }
 
-    async fn handle(&self, source: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+    async fn handle(
+        &self,
+        source: &'static str,
+        batch: &Batch,
+        fence: Option<Fence>,
+    ) -> Result<(), HandlerError> {
         let first = batch.events.first().map_or(batch.upto, |event| event.position);
         let reached = self.reached.lock().get(source).copied().unwrap_or_default();
         let place = self.place(source).await.map_err(|error| HandlerError::store(first, &error))?;
@@ -112,15 +123,24 @@ impl EventHandler for Projecting {
         }
         // A rebuilt view may have come further than the one it replaced.
         let skip = batch.events.partition_point(|event| event.position <= place);
-        self.apply(source, place, &batch.events[skip..], batch.upto.max(place)).await
+        let work = Work { source, fence, epoch: self.epoch(source) };
+        self.apply(work, place, &batch.events[skip..], batch.upto.max(place)).await
     }
+}
+
+/// What all steps of a batch have in common.
+#[derive(Clone, Copy)]
+struct Work {
+    source: &'static str,
+    fence: Option<Fence>,
+    epoch: Uuid,
 }
 
 impl Projecting {
     /// Applies events; if together they fail, the good ones before the one that does.
     async fn apply(
         &self,
-        source: &'static str,
+        work: Work,
         from: Position,
         events: &[Arc<RecordedEvent>],
         to: Position,
@@ -131,7 +151,7 @@ impl Projecting {
             if to == from {
                 continue;
             }
-            match self.apply_together(source, from, events, to).await {
+            match self.apply_together(work, from, events, to).await {
                 Ok(()) => from = to,
                 Err(error) if events.len() > 1 && !error.passing => {
                     let (first, second) = events.split_at(events.len() / 2);
@@ -147,14 +167,14 @@ impl Projecting {
 
     async fn apply_together(
         &self,
-        source: &'static str,
+        Work { source, fence, epoch }: Work,
         from: Position,
         events: &[Arc<RecordedEvent>],
         to: Position,
     ) -> Result<(), HandlerError> {
         let writes = project(&*self.projection, &self.keyring, source, events).await?;
         let at = events.first().map_or(to, |event| event.position);
-        let step = Step { source, epoch: self.epoch(source), statements: writes.0, from, to };
+        let step = Step { source, epoch, statements: writes.0, fence, from, to };
         let name = self.projection.name();
         let generation = self.views.generation(name);
         match self.views.step(name, generation, step).await {
@@ -258,6 +278,8 @@ impl Views {
                 source: source.name(),
                 epoch: source.epoch(),
                 statements: writes.0,
+                // It fills a generation of its own, which the live view's keeper leaves alone.
+                fence: None,
                 from: place,
                 to: batch.upto,
             };

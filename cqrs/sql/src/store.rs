@@ -68,7 +68,7 @@ impl ServiceStore {
     pub fn subscribe_projections(&self, others: &[Arc<dyn EventSource>]) -> EventBusBuilder {
         let mut sources = others.to_vec();
         sources.push(self.source());
-        let mut bus = EventBusBuilder::default();
+        let mut bus = EventBusBuilder::default().holder(self.executor.clock().fresh_id());
         for projection in self.views.projections() {
             let keyring = self.executor.keyring().clone();
             let handler = Projecting::new(projection.clone(), self.views.clone(), keyring, &sources);

@@ -134,7 +134,7 @@ impl TestStore {
                     if batch.upto <= place {
                         break;
                     }
-                    handler.handle(source.name(), &batch).await?;
+                    handler.handle(source.name(), &batch, None).await?;
                 }
             }
         }

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use cqrs_core::{Position, Projection, Row, RowError, Sql, Statement, StoreError, Value};
+use async_trait::async_trait;
+use cqrs_core::{Fence, LeaseStore, Position, Projection, Row, RowError, Sql, Statement, StoreError, Value};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::dialect::{Dialect, Resolved, postgres_error, resolve, sqlite_error};
+use crate::leases::{ALWAYS, PostgresLeases, held_sql};
 use crate::log::{Location, corrupt};
 use crate::postgres::Pool;
 use crate::postgres::log::{enter_schema, quoted};
@@ -46,6 +50,8 @@ pub(crate) struct Step {
     pub(crate) source: &'static str,
     pub(crate) epoch: Uuid,
     pub(crate) statements: Vec<Statement>,
+    /// Applied only if the view's lease has this number, where it is kept under one.
+    pub(crate) fence: Option<Fence>,
     /// Applied only if the view's place is this.
     pub(crate) from: Position,
     pub(crate) to: Position,
@@ -53,7 +59,7 @@ pub(crate) struct Step {
 
 /// Why a step wasn't taken.
 pub(crate) enum StepError {
-    /// The view's place is another: somebody else moved it.
+    /// The view's place is another, or its lease: somebody else moved it, or took it over.
     Moved,
     Store(StoreError),
 }
@@ -156,6 +162,7 @@ impl Views {
                 client.batch_execute("BEGIN").await.map_err(failed)?;
                 enter_schema(&client, schema).await.map_err(failed)?;
                 client.batch_execute(&SCHEMA.replace("UUID_TYPE", "uuid")).await.map_err(failed)?;
+                client.batch_execute(crate::leases::TABLE).await.map_err(failed)?;
                 client.batch_execute("COMMIT").await.map_err(failed)?;
                 Backend::Postgres { pool: pool.clone(), schema: schema.clone() }
             }
@@ -500,25 +507,32 @@ impl Views {
         );
         client.batch_execute(&begin).await?;
         // A place that has gone is that of a generation that has gone, or begins anew: not where this step starts from.
+        let (held, from_held) = match step.fence {
+            Some(_) => (held_sql(schema, 1, 7), "FROM held"),
+            None => (String::new(), ""),
+        };
         let move_place = if step.from.0 == 0 {
             format!(
-                "INSERT INTO {s}.view_places (name, generation, source, epoch, position) VALUES ($1, $2, $3, $4, $5)
+                "{held} INSERT INTO {s}.view_places (name, generation, source, epoch, position)
+                 SELECT $1, $2::bigint, $3, $4::uuid, $5::bigint {from_held}
                  ON CONFLICT (name, generation, source)
                  DO UPDATE SET position = excluded.position, epoch = excluded.epoch
                  WHERE view_places.position = $6"
             )
         } else {
             format!(
-                "UPDATE {s}.view_places SET position = $5, epoch = $4
+                "{held} UPDATE {s}.view_places SET position = $5, epoch = $4 {from_held}
                  WHERE name = $1 AND generation = $2 AND source = $3 AND position = $6"
             )
         };
         let move_place = client.prepare_cached(&move_place).await?;
         // Moving the place first takes its row's lock: a rival waits here and then finds that it came too late.
         let (generation_, to, from) = (generation as i64, step.to.0 as i64, step.from.0 as i64);
-        let moved = client
-            .execute(&move_place, &[&name, &generation_, &step.source, &step.epoch, &to, &from])
-            .await?;
+        let fence = step.fence.map(|fence| fence.0 as i64);
+        let mut params: Vec<&(dyn ToSql + Sync)> =
+            vec![&name, &generation_, &step.source, &step.epoch, &to, &from];
+        params.extend(fence.iter().map(|fence| fence as &(dyn ToSql + Sync)));
+        let moved = client.execute(&move_place, &params).await?;
         if moved == 0 {
             return Err(StepError::Moved);
         }
@@ -656,6 +670,34 @@ impl Views {
                 let rows = client.query(&statement, &postgres_params(&values)).await.map_err(failed)?;
                 rows.iter().map(|row| map(&PostgresRow(row))).collect::<Result<_, _>>().map_err(corrupt)
             }
+        }
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Views {
+    async fn acquire(&self, name: &str, holder: Uuid, ttl: Duration) -> Result<Option<Fence>, StoreError> {
+        match &self.0.backend {
+            Backend::Sqlite { .. } => Ok(Some(ALWAYS)),
+            Backend::Postgres { pool, schema } => {
+                PostgresLeases { pool, schema }.acquire(name, holder, ttl).await
+            }
+        }
+    }
+
+    async fn renew(&self, name: &str, fence: Fence, ttl: Duration) -> Result<bool, StoreError> {
+        match &self.0.backend {
+            Backend::Sqlite { .. } => Ok(true),
+            Backend::Postgres { pool, schema } => {
+                PostgresLeases { pool, schema }.renew(name, fence, ttl).await
+            }
+        }
+    }
+
+    async fn release(&self, name: &str, fence: Fence) -> Result<(), StoreError> {
+        match &self.0.backend {
+            Backend::Sqlite { .. } => Ok(()),
+            Backend::Postgres { pool, schema } => PostgresLeases { pool, schema }.release(name, fence).await,
         }
     }
 }

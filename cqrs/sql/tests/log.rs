@@ -30,6 +30,7 @@ mod sqlite {
     #[async_trait::async_trait]
     impl Fixture for File {
         type Log = SqlLog;
+        const LEASES: bool = false;
         async fn open(&self) -> Result<Arc<SqlLog>, StoreError> {
             open(&Location::Sqlite(self.0.path().join("log.db"))).await
         }

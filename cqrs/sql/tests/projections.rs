@@ -10,7 +10,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use common::{AccountEvent, Balances, Poison, balances, bank, deposit, expected, happen, reopened};
 use cqrs_core::testing::keyring;
 use cqrs_core::{
-    Batch, EventHandler as _, EventSource, LogSource, Position, Projection, RecordedEvent, StoreError,
+    Batch, EventHandler as _, EventSource, LogSource, Position, Projection, RecordedEvent, RunMode,
+    StoreError,
 };
 use cqrs_sql::{Projecting, RebuildError, ServiceStore};
 use tokio::sync::watch;
@@ -58,7 +59,7 @@ async fn a_batch_and_its_place_are_one_transaction(postgres: bool) {
     let batch = source.read(Position(0), 10).await.unwrap();
     let (one, other) = (projecting(&bank.store), projecting(&bank.store));
     // Both believe to be at the beginning and take the batch in at once, as two processes might.
-    let (a, b) = tokio::join!(one.handle("bank", &batch), other.handle("bank", &batch));
+    let (a, b) = tokio::join!(one.handle("bank", &batch, None), other.handle("bank", &batch, None));
     for result in [a, b] {
         assert!(result.is_ok() || result.as_ref().is_err_and(|error| error.moved), "{result:?}");
     }
@@ -161,7 +162,7 @@ fn keep(store: &ServiceStore) -> (watch::Sender<bool>, tokio::task::JoinHandle<(
     let (stop, stopped) = watch::channel(false);
     let running = tokio::spawn({
         let bus = bus.clone();
-        async move { bus.run(stopped).await }
+        async move { bus.run(stopped, RunMode::Follow).await }
     });
     (stop, running, bus)
 }

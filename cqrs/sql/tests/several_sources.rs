@@ -89,7 +89,8 @@ async fn a_row_and_what_another_log_says_of_it_find_each_other(postgres: bool) {
         let [one, two] = &sources;
         let (one, two) = tokio::join!(one.read(Position(position), 1), two.read(Position(position), 1));
         let (one, two) = (one.unwrap(), two.unwrap());
-        let (one, two) = tokio::join!(handler.handle("bank", &one), handler.handle("register", &two));
+        let (one, two) =
+            tokio::join!(handler.handle("bank", &one, None), handler.handle("register", &two, None));
         one.unwrap();
         two.unwrap();
     }

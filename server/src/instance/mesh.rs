@@ -184,7 +184,7 @@ impl Waiter for ServiceWaiter {
 mod tests {
     use std::time::Duration;
 
-    use cqrs_core::{Batch, EventHandler, EventSource, HandlerError, StoreError};
+    use cqrs_core::{Batch, EventHandler, EventSource, Fence, HandlerError, RunMode, StoreError};
     use parking_lot::Mutex;
 
     use super::*;
@@ -228,7 +228,7 @@ mod tests {
         async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
             Ok(*self.place.lock())
         }
-        async fn handle(&self, _: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+        async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
             let _ = self.gate.clone().wait_for(|open| *open).await;
             if let Some(then) = self.then.lock().take() {
                 then();
@@ -288,7 +288,7 @@ mod tests {
         let (stop, stopped) = watch::channel(false);
         for bus in [in_user.clone(), in_chat.clone()] {
             let stopped = stopped.clone();
-            tokio::spawn(async move { bus.run(stopped).await });
+            tokio::spawn(async move { bus.run(stopped, RunMode::Follow).await });
         }
         let mesh = Mesh::new(vec![
             node("auth", &auth, bus(None, Log("user.public", user.clone())), Vec::new()),

@@ -7,7 +7,9 @@ mod stores;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use cqrs_core::{CommandBus, EventBus, EventBusError, EventSource, QueryBus, RegistrationError, StoreError};
+use cqrs_core::{
+    CommandBus, EventBus, EventBusError, EventSource, QueryBus, RegistrationError, RunMode, StoreError,
+};
 use cqrs_http::{Edge, EdgeParts, HttpOptions, Routes};
 use cqrs_sql::ServiceStore;
 use parlor_auth::Auth;
@@ -129,7 +131,7 @@ impl Instance {
         let mut tasks = JoinSet::new();
         for service in &self.services {
             let (events, stop) = (service.events.clone(), stop.clone());
-            tasks.spawn(async move { events.run(stop).await });
+            tasks.spawn(async move { events.run(stop, RunMode::Follow).await });
         }
         let (auth, stopped) = (self.auth.clone(), stop.clone());
         tasks.spawn(async move { tend_keys(&auth, stopped).await });

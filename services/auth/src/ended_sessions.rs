@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cqrs_core::{Batch, Clock, EventHandler, EventSource, HandlerError, Position, StoreError};
+use cqrs_core::{Batch, Clock, EventHandler, EventSource, Fence, HandlerError, Position, StoreError};
 use jiff::{SignedDuration, Timestamp};
 use parking_lot::Mutex;
 use serde::Deserialize;
@@ -78,18 +78,14 @@ impl EventHandler for FollowsEndedSessions {
         Ok(start)
     }
 
-    async fn handle(&self, _: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+    async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
         let now = self.clock.now();
         for event in &batch.events {
             if !matches!(&*event.name, "account.session-ended" | "user-logged-out.v1") {
                 continue;
             }
-            let ended: Ended = serde_json::from_slice(&event.data).map_err(|error| HandlerError {
-                at: event.position,
-                detail: error.to_string(),
-                passing: false,
-                moved: false,
-            })?;
+            let ended: Ended = serde_json::from_slice(&event.data)
+                .map_err(|error| HandlerError::new(event.position, error, false))?;
             self.ended.end(ended.session, event.at, now);
         }
         *self.place.lock() = Some(batch.upto);
@@ -118,7 +114,7 @@ mod tests {
             if batch.upto <= place {
                 return ended;
             }
-            handler.handle(name, &batch).await.unwrap();
+            handler.handle(name, &batch, None).await.unwrap();
         }
     }
 

@@ -1,9 +1,8 @@
 use uuid::Uuid;
 
-use super::{Fixture, SET, after_noon, ask, stream, whole};
+use super::{Fixture, SET, after_noon, ask, position, save, stream, whole};
 use crate::event::Position;
 use crate::log::{CommitError, Log};
-use crate::projection::PlaceStore;
 
 /// Events, epoch, time, ledger, claims, rows, snapshots and places.
 pub async fn everything_is_there_after_reopening<F: Fixture>(fixture: &F) {
@@ -21,7 +20,7 @@ pub async fn everything_is_there_after_reopening<F: Fixture>(fixture: &F) {
         .unwrap();
     ask().append(stream(2), 0, 1).take(1, 10, None).key(1, 1, "kept").of(&*log).await.unwrap();
     log.save_snapshot(stream(1), 3, b"state".to_vec()).await.unwrap();
-    log.save("reactor", "chat", Position(2)).await.unwrap();
+    save(&*log, "reactor", "chat", 2).await;
     let before = whole(&*log).await;
     drop(log);
 
@@ -32,7 +31,7 @@ pub async fn everything_is_there_after_reopening<F: Fixture>(fixture: &F) {
     assert_eq!(format!("{before:?}"), format!("{after:?}"));
     assert_eq!(log.claim_owner(SET, [1; 32]).await.unwrap(), Some(Uuid::from_u128(10)));
     assert_eq!(log.snapshot(stream(1)).await.unwrap(), Some((3, b"state".to_vec())));
-    assert_eq!(log.load("reactor", "chat").await.unwrap(), Position(2));
+    assert_eq!(position(&*log, "reactor", "chat").await, 2);
     let repeat = ask().append(stream(9), 0, 1).key(1, 1, "again").of(&*log).await;
     assert!(matches!(&repeat, Err(CommitError::Replayed(answer)) if answer == b"kept at 4"), "{repeat:?}");
     let row = ask().row(1, Some(0), Some("new")).of(&*log).await;

@@ -20,6 +20,7 @@ use uuid::Uuid;
 use super::Pool;
 use crate::batch::{self, Facts, Plan, RowId, Touched, Waiting};
 use crate::dialect::{Dialect, postgres_error};
+use crate::leases::PostgresLeases;
 use crate::sqlite::log::FORMAT;
 use crate::tail::Tail;
 use crate::value::{PostgresRow, ToPostgres, postgres_params};
@@ -47,7 +48,7 @@ CREATE TABLE IF NOT EXISTS snapshots (
   PRIMARY KEY (stream, category)
 );
 CREATE TABLE IF NOT EXISTS places (
-  consumer text NOT NULL, source text NOT NULL, position bigint NOT NULL, PRIMARY KEY (consumer, source)
+  consumer text NOT NULL, source text NOT NULL, position bigint NOT NULL, epoch uuid, PRIMARY KEY (consumer, source)
 );
 ";
 
@@ -132,6 +133,8 @@ impl PostgresLog {
             crate::log::check_format(&format!("the schema {schema}"), format.as_deref())?;
         }
         client.batch_execute(SCHEMA).await.map_err(failed)?;
+        client.batch_execute(crate::leases::TABLE).await.map_err(failed)?;
+        client.batch_execute(crate::places::ADD_EPOCH).await.map_err(failed)?;
         if let Some(tables) = tables {
             client.batch_execute(tables).await.map_err(failed)?;
         }
@@ -173,6 +176,16 @@ impl PostgresLog {
     /// The name of one of the service's own tables.
     pub(crate) fn table(&self, name: &str) -> String {
         format!("{}.{name}", quoted(&self.schema))
+    }
+
+    /// The leases beside the log.
+    pub(crate) fn leases(&self) -> PostgresLeases<'_> {
+        PostgresLeases { pool: &self.pool, schema: &self.schema }
+    }
+
+    /// See [`crate::leases::held_sql`].
+    pub(crate) fn held_sql(&self, name: usize, fence: usize) -> String {
+        crate::leases::held_sql(&self.schema, name, fence)
     }
 
     fn sql(&self, sql: &str) -> String {

@@ -44,7 +44,7 @@ CREATE TABLE IF NOT EXISTS snapshots (
   PRIMARY KEY (stream, category)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS places (
-  consumer TEXT NOT NULL, source TEXT NOT NULL, position INTEGER NOT NULL, PRIMARY KEY (consumer, source)
+  consumer TEXT NOT NULL, source TEXT NOT NULL, position INTEGER NOT NULL, epoch BLOB, PRIMARY KEY (consumer, source)
 ) STRICT, WITHOUT ROWID;
 ";
 
@@ -100,6 +100,7 @@ impl SqliteLog {
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}"))
             .map_err(|error| sqlite_error(&error))?;
+        crate::places::add_epoch(&connection).map_err(|error| sqlite_error(&error))?;
         let epoch = check_format(&connection, name, fresh_epoch)?;
         if let Some(schema) = write_schema {
             connection.execute_batch(schema).map_err(|error| sqlite_error(&error))?;

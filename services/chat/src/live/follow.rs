@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use cqrs_core::{
-    Aggregate as _, Batch, CodecError, EventHandler, HandlerError, Position, RecordedEvent, StoreError,
-    codec_error,
+    Aggregate as _, Batch, CodecError, EventHandler, Fence, HandlerError, Position, RecordedEvent,
+    StoreError, codec_error,
 };
 use uuid::Uuid;
 
@@ -38,7 +38,12 @@ impl EventHandler for Live {
         Ok(Position(Source::named(source).map_or(0, |source| places.get(source))))
     }
 
-    async fn handle(&self, source: &'static str, batch: &Batch) -> Result<(), HandlerError> {
+    async fn handle(
+        &self,
+        source: &'static str,
+        batch: &Batch,
+        _: Option<Fence>,
+    ) -> Result<(), HandlerError> {
         let Some(source) = Source::named(source) else { return Ok(()) };
         for (n, event) in batch.events.iter().enumerate() {
             // What was read ahead, or before a fault, is behind.

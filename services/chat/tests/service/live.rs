@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use cqrs_core::{
     Aggregate as _, EventBus, EventSource, Failure, Log as _, LogSource, MemoryLog, Personal, Plain,
-    Position, TokenCodec,
+    Position, RunMode, TokenCodec,
 };
 use http_body_util::BodyExt as _;
 use parlor_chat::add_participant::AddParticipant;
@@ -55,7 +55,7 @@ impl World {
         let bus = store.subscribe_projections(&others).subscribe(Arc::new(live.clone())).build().unwrap();
         let (stop, stopped) = watch::channel(false);
         let running = bus.clone();
-        tokio::spawn(async move { running.run(stopped).await });
+        tokio::spawn(async move { running.run(stopped, RunMode::Follow).await });
         Self { chat, live, notes, bus, _stop: stop }
     }
 
