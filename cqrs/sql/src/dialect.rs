@@ -105,20 +105,28 @@ pub(crate) fn postgres_error(error: &tokio_postgres::Error) -> StoreError {
     }
 }
 
-fn describe(error: &tokio_postgres::Error) -> String {
-    match error.as_db_error() {
-        Some(db) => format!("{} ({})", db.message(), db.code().code()),
-        None => match std::error::Error::source(error) {
-            Some(source) => format!("{error}: {source}"),
-            None => error.to_string(),
-        },
+/// What a driver's error says, down to its cause.
+pub(crate) fn describe(error: &tokio_postgres::Error) -> String {
+    if let Some(db) = error.as_db_error() {
+        return format!("{} ({})", db.message(), db.code().code());
     }
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(next) = cause {
+        text = format!("{text}: {next}");
+        cause = next.source();
+    }
+    text
 }
 
-/// A pool's error in the kernel's words.
-pub(crate) fn pool_error(error: &deadpool_postgres::PoolError) -> StoreError {
+/// The error of a pool of `size` connections in the kernel's words.
+pub(crate) fn pool_error(error: &deadpool_postgres::PoolError, size: usize) -> StoreError {
+    use deadpool_postgres::{PoolError, TimeoutType};
     match error {
-        deadpool_postgres::PoolError::Backend(error) => postgres_error(error),
+        PoolError::Backend(error) => postgres_error(error),
+        PoolError::Timeout(TimeoutType::Wait) => {
+            StoreError::Unavailable(format!("all {size} connections of the pool are busy"))
+        }
         other => StoreError::Unavailable(other.to_string()),
     }
 }

@@ -6,12 +6,13 @@ use async_trait::async_trait;
 use cqrs_core::{KeyStore, PersonKey, StoreError};
 use parking_lot::Mutex;
 use rusqlite::{Connection, OptionalExtension as _, params};
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::dialect::{postgres_error, sqlite_error};
+use crate::dialect::sqlite_error;
 use crate::log::Location;
-use crate::postgres::Pool;
 use crate::postgres::log::{enter_schema, quoted};
+use crate::postgres::{BACKGROUND, Param, Pool};
 use crate::sqlite::{self, Durability};
 
 /// Keys on SQLite or PostgreSQL. A row without a key is that of a person whose key was destroyed.
@@ -38,16 +39,12 @@ impl SqlKeyStore {
             }
             Location::Postgres { pool, schema } => {
                 pool.require_durability().await?;
-                let client = pool.connect().await?;
-                let failed = |error: tokio_postgres::Error| postgres_error(&error);
-                client.batch_execute("BEGIN").await.map_err(failed)?;
-                enter_schema(&client, schema).await.map_err(failed)?;
-                client
-                    .batch_execute(
-                        "CREATE TABLE IF NOT EXISTS person_keys (person uuid PRIMARY KEY, key bytea); COMMIT",
-                    )
-                    .await
-                    .map_err(failed)?;
+                let connection = pool.get_for(BACKGROUND).await?;
+                enter_schema(&connection, schema).await?;
+                connection
+                    .batch("CREATE TABLE IF NOT EXISTS person_keys (person uuid PRIMARY KEY, key bytea)")
+                    .await?;
+                connection.commit().await?;
                 let table = format!("{}.person_keys", quoted(schema));
                 Ok(Self(Backend::Postgres { pool: pool.clone(), table }))
             }
@@ -78,12 +75,9 @@ impl KeyStore for SqlKeyStore {
                 .await
             }
             Backend::Postgres { pool, table } => {
-                let client = pool.get().await?;
-                let failed = |error: tokio_postgres::Error| postgres_error(&error);
                 let sql =
                     format!("SELECT person, key FROM {table} WHERE person = ANY ($1) AND key IS NOT NULL");
-                let statement = client.prepare_cached(&sql).await.map_err(failed)?;
-                let rows = client.query(&statement, &[&persons]).await.map_err(failed)?;
+                let rows = pool.get().await?.query(&sql, &[(&persons, Type::UUID_ARRAY)]).await?;
                 Ok(rows.iter().map(|row| (row.get(0), fixed(row.get(1)))).collect())
             }
         }
@@ -112,14 +106,13 @@ impl KeyStore for SqlKeyStore {
                 .await?;
             }
             Backend::Postgres { pool, table } => {
-                let client = pool.get().await?;
-                let failed = |error: tokio_postgres::Error| postgres_error(&error);
                 let sql = format!(
                     "INSERT INTO {table} (person, key) SELECT * FROM unnest($1::uuid[], $2::bytea[])
                      ON CONFLICT DO NOTHING"
                 );
                 let keys: Vec<&[u8]> = offered.iter().map(|(_, key)| key.as_slice()).collect();
-                client.execute(&sql, &[&persons, &keys]).await.map_err(failed)?;
+                let params: [Param<'_>; 2] = [(&persons, Type::UUID_ARRAY), (&keys, Type::BYTEA_ARRAY)];
+                pool.get().await?.execute(&sql, &params).await?;
             }
         }
         self.find(&persons).await

@@ -7,12 +7,11 @@
 use std::time::Duration;
 
 use cqrs_core::{Fence, StoreError};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::dialect::postgres_error;
-use crate::postgres::Pool;
 use crate::postgres::log::quoted;
+use crate::postgres::{Param, Pool};
 
 /// The table, in every store that keeps places.
 pub(crate) const TABLE: &str = "
@@ -53,7 +52,7 @@ impl PostgresLeases<'_> {
         // Looked at first: an attempt that comes to nothing would still lock the row and wait for writes under it.
         let s = quoted(self.schema);
         let taken = format!("SELECT fence FROM {s}.leases WHERE name = $1 AND until > {NOW}");
-        if self.fetch(&taken, &[&name]).await?.is_some() {
+        if self.fetch(&taken, &[(&name, Type::TEXT)]).await?.is_some() {
             return Ok(None);
         }
         let take = format!(
@@ -62,7 +61,7 @@ impl PostgresLeases<'_> {
              SET fence = l.fence + 1, holder = excluded.holder, until = excluded.until WHERE l.until <= {NOW}
              RETURNING fence"
         );
-        self.fetch(&take, &[&name, &holder, &millis(ttl)]).await
+        self.fetch(&take, &[(&name, Type::TEXT), (&holder, Type::UUID), (&millis(ttl), Type::INT8)]).await
     }
 
     pub(crate) async fn renew(&self, name: &str, fence: Fence, ttl: Duration) -> Result<bool, StoreError> {
@@ -70,28 +69,27 @@ impl PostgresLeases<'_> {
         let sql = format!(
             "UPDATE {s}.leases SET until = {NOW} + $3 WHERE name = $1 AND fence = $2 RETURNING fence"
         );
-        let renewed = self.fetch(&sql, &[&name, &(fence.0 as i64), &millis(ttl)]).await?;
+        let params: [Param<'_>; 3] =
+            [(&name, Type::TEXT), (&(fence.0 as i64), Type::INT8), (&millis(ttl), Type::INT8)];
+        let renewed = self.fetch(&sql, &params).await?;
         Ok(renewed.is_some())
     }
 
     pub(crate) async fn release(&self, name: &str, fence: Fence) -> Result<(), StoreError> {
         let s = quoted(self.schema);
         let sql = format!("UPDATE {s}.leases SET until = 0 WHERE name = $1 AND fence = $2 RETURNING fence");
-        self.fetch(&sql, &[&name, &(fence.0 as i64)]).await.map(drop)
+        self.fetch(&sql, &[(&name, Type::TEXT), (&(fence.0 as i64), Type::INT8)]).await.map(drop)
     }
 
     /// Whether the lease still has this number.
     pub(crate) async fn is_current(&self, name: &str, fence: Fence) -> Result<bool, StoreError> {
         let sql = format!("SELECT fence FROM {}.leases WHERE name = $1", quoted(self.schema));
-        Ok(self.fetch(&sql, &[&name]).await? == Some(fence))
+        Ok(self.fetch(&sql, &[(&name, Type::TEXT)]).await? == Some(fence))
     }
 
     /// The number in the row that a statement gives, if it gives one.
-    async fn fetch(&self, sql: &str, params: &[&(dyn ToSql + Sync)]) -> Result<Option<Fence>, StoreError> {
-        let client = self.pool.get().await?;
-        let failed = |error: tokio_postgres::Error| postgres_error(&error);
-        let statement = client.prepare_cached(sql).await.map_err(failed)?;
-        let row = client.query_opt(&statement, params).await.map_err(failed)?;
+    async fn fetch(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Fence>, StoreError> {
+        let row = self.pool.get().await?.query_opt(sql, params).await?;
         Ok(row.map(|row| Fence(row.get::<_, i64>(0) as u64)))
     }
 }

@@ -194,7 +194,13 @@ impl Log for SqlLog {
             Backend::Sqlite(log) => log.submit(waiting).await?,
             Backend::Postgres(log) => log.submit(waiting).await?,
         }
-        receive.await.unwrap_or_else(|_| Err(CommitError::Unknown("the log went down".to_owned())))
+        let down = |_| Err(CommitError::Unknown("the log went down".to_owned()));
+        let Backend::Postgres(log) = &self.backend else { return receive.await.unwrap_or_else(down) };
+        // Behind a batch that PostgreSQL is slow to answer. One that wasn't begun by then never is.
+        match tokio::time::timeout(log.longest_commit(), receive).await {
+            Ok(answer) => answer.unwrap_or_else(down),
+            Err(_) => Err(CommitError::Unknown("PostgreSQL did not answer in time".to_owned())),
+        }
     }
 
     async fn read_stream(&self, stream: StreamId, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {

@@ -55,7 +55,7 @@ impl Drop for TestSchema {
                 if let Ok(client) = Pool::new(&url, 1).map(|pool| async move { pool.connect().await })
                     && let Ok(client) = client.await
                 {
-                    let _ = client.batch_execute(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await;
+                    let _ = client.batch(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await;
                 }
             });
         });

@@ -1,10 +1,14 @@
 //! The kernel's values and rows on both drivers.
 
-use bytes::BytesMut;
+use std::fmt::Write as _;
+
+use bytes::{BufMut as _, BytesMut};
 use cqrs_core::{Row, RowError, Value};
 use rusqlite::types::{ToSqlOutput, ValueRef};
-use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{Format, IsNull, ToSql, Type, to_sql_checked};
 use uuid::Uuid;
+
+use crate::postgres::Param;
 
 /// A value on its way to SQLite.
 pub(crate) struct ToSqlite<'a>(pub(crate) &'a Value);
@@ -22,48 +26,50 @@ impl rusqlite::ToSql for ToSqlite<'_> {
     }
 }
 
-/// A value on its way to PostgreSQL: encoded as the type that the statement wants.
+/// A value on its way to PostgreSQL. Bytes and UUIDs say their type; the others travel as text, which the server reads as
+/// the type that the statement wants, so that an integer goes into a column of any integer type and a truth value too.
 #[derive(Debug)]
 pub(crate) struct ToPostgres<'a>(pub(crate) &'a Value);
 
 type BoxError = Box<dyn std::error::Error + Sync + Send>;
 
+impl ToPostgres<'_> {
+    fn of_type(&self) -> Type {
+        match self.0 {
+            Value::Bytes(_) => Type::BYTEA,
+            Value::Uuid(_) => Type::UUID,
+            Value::Null | Value::Bool(_) | Value::Int(_) | Value::Text(_) => Type::UNKNOWN,
+        }
+    }
+}
+
 impl ToSql for ToPostgres<'_> {
     fn to_sql(&self, ty: &Type, out: &mut BytesMut) -> Result<IsNull, BoxError> {
-        let wrong = || -> BoxError { format!("{:?} where the statement wants {ty}", self.0).into() };
         match self.0 {
-            Value::Null => Ok(IsNull::Yes),
-            Value::Bool(b) => match *ty {
-                Type::BOOL => b.to_sql(ty, out),
-                _ => ToPostgres(&Value::Int(i64::from(*b))).to_sql(ty, out),
-            },
-            Value::Int(n) => match *ty {
-                Type::INT8 => n.to_sql(ty, out),
-                Type::INT4 => i32::try_from(*n)?.to_sql(ty, out),
-                Type::INT2 => i16::try_from(*n)?.to_sql(ty, out),
-                Type::BOOL => (*n != 0).to_sql(ty, out),
-                _ => Err(wrong()),
-            },
-            Value::Text(text) => text.as_str().to_sql(ty, out),
-            Value::Bytes(bytes) => bytes.as_slice().to_sql(ty, out),
-            Value::Uuid(id) => match *ty {
-                Type::UUID => id.to_sql(ty, out),
-                Type::BYTEA => id.as_bytes().as_slice().to_sql(ty, out),
-                _ => Err(wrong()),
-            },
+            Value::Null => return Ok(IsNull::Yes),
+            Value::Bool(b) => out.put_u8(if *b { b'1' } else { b'0' }),
+            Value::Int(n) => write!(out, "{n}")?,
+            Value::Text(text) => out.put_slice(text.as_bytes()),
+            Value::Bytes(bytes) => out.put_slice(bytes),
+            Value::Uuid(id) => return id.to_sql(ty, out),
         }
+        Ok(IsNull::No)
     }
 
     fn accepts(_: &Type) -> bool {
         true
     }
 
+    fn encode_format(&self, _: &Type) -> Format {
+        if self.of_type() == Type::UNKNOWN { Format::Text } else { Format::Binary }
+    }
+
     to_sql_checked!();
 }
 
 /// Parameters as the PostgreSQL driver takes them.
-pub(crate) fn postgres_params<'a>(params: &'a [ToPostgres<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
-    params.iter().map(|value| value as &(dyn ToSql + Sync)).collect()
+pub(crate) fn postgres_params<'a>(params: &'a [ToPostgres<'a>]) -> Vec<Param<'a>> {
+    params.iter().map(|value| (value as &(dyn ToSql + Sync), value.of_type())).collect()
 }
 
 fn error(column: usize, detail: impl std::fmt::Display) -> RowError {

@@ -9,14 +9,14 @@ use async_trait::async_trait;
 use cqrs_core::{Fence, LeaseStore, Position, Projection, Row, RowError, Sql, Statement, StoreError, Value};
 use parking_lot::{Mutex, RwLock};
 use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::Type;
 use uuid::Uuid;
 
-use crate::dialect::{Dialect, Resolved, postgres_error, resolve, sqlite_error};
+use crate::dialect::{Dialect, Resolved, resolve, sqlite_error};
 use crate::leases::{ALWAYS, PostgresLeases, held_sql};
 use crate::log::{Location, corrupt};
-use crate::postgres::Pool;
 use crate::postgres::log::{enter_schema, quoted};
+use crate::postgres::{self, BACKGROUND, Param, Pool};
 use crate::sqlite::{self, Durability, Readers};
 use crate::value::{PostgresRow, SqliteRow, ToPostgres, ToSqlite, postgres_params};
 
@@ -73,12 +73,6 @@ impl From<StoreError> for StepError {
 impl From<rusqlite::Error> for StepError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Store(sqlite_error(&error))
-    }
-}
-
-impl From<tokio_postgres::Error> for StepError {
-    fn from(error: tokio_postgres::Error) -> Self {
-        Self::Store(postgres_error(&error))
     }
 }
 
@@ -157,13 +151,11 @@ impl Views {
                 .await?
             }
             Location::Postgres { pool, schema } => {
-                let client = pool.connect().await?;
-                let failed = |error: tokio_postgres::Error| postgres_error(&error);
-                client.batch_execute("BEGIN").await.map_err(failed)?;
-                enter_schema(&client, schema).await.map_err(failed)?;
-                client.batch_execute(&SCHEMA.replace("UUID_TYPE", "uuid")).await.map_err(failed)?;
-                client.batch_execute(crate::leases::TABLE).await.map_err(failed)?;
-                client.batch_execute("COMMIT").await.map_err(failed)?;
+                let connection = pool.get_for(BACKGROUND).await?;
+                enter_schema(&connection, schema).await?;
+                connection.batch(&SCHEMA.replace("UUID_TYPE", "uuid")).await?;
+                connection.batch(crate::leases::TABLE).await?;
+                connection.commit().await?;
                 Backend::Postgres { pool: pool.clone(), schema: schema.clone() }
             }
         };
@@ -182,15 +174,13 @@ impl Views {
     }
 
     /// Keeps other processes that start at the same time from making the same tables. The lock goes with the connection.
-    async fn lock_start(&self) -> Result<Option<tokio_postgres::Client>, StoreError> {
+    async fn lock_start(&self) -> Result<Option<postgres::Connection>, StoreError> {
         let Backend::Postgres { pool, schema } = &self.0.backend else { return Ok(None) };
-        let client = pool.connect().await?;
-        let locked = async {
-            client.batch_execute("BEGIN").await?;
-            client.execute("SELECT pg_advisory_xact_lock(7305806, hashtext($1))", &[schema]).await
-        };
-        locked.await.map_err(|error| postgres_error(&error))?;
-        Ok(Some(client))
+        let connection = pool.get_for(BACKGROUND).await?;
+        connection.begin("").await?;
+        let lock = "SELECT pg_advisory_xact_lock(7305806, hashtext($1))";
+        connection.execute(lock, &[(schema, Type::TEXT)]).await?;
+        Ok(Some(connection))
     }
 
     /// Which store it is on.
@@ -346,13 +336,13 @@ impl Views {
                 // A task of its own: were the caller dropped half-way, the connection would go back to the pool with
                 // the transaction open.
                 let run = async move {
-                    let client = pool.get().await?;
+                    let client = pool.get_for(BACKGROUND).await?;
                     let done = async {
-                        client.batch_execute(&format!("BEGIN; SET LOCAL search_path TO {schema}")).await?;
+                        client.begin(&format!("SET LOCAL search_path TO {schema}")).await?;
                         if let Some(allow) = allow {
                             let locked =
                                 format!("{places} WHERE name = $1 ORDER BY generation, source FOR UPDATE");
-                            let found = client.query(&locked, &[&name]).await?;
+                            let found = client.query(&locked, &[(&name, Type::TEXT)]).await?;
                             let found: Vec<_> = found
                                 .iter()
                                 .map(|row| Place {
@@ -366,14 +356,15 @@ impl Views {
                                 return Ok(false);
                             }
                         }
-                        client.batch_execute(&format!("{sql} ;COMMIT")).await?;
+                        client.batch(&sql).await?;
+                        client.commit().await?;
                         Ok(true)
                     };
-                    let result: Result<bool, tokio_postgres::Error> = done.await;
+                    let result: Result<bool, StoreError> = done.await;
                     if !matches!(result, Ok(true)) {
-                        let _ = client.batch_execute("ROLLBACK").await;
+                        let _ = client.rollback().await;
                     }
-                    result.map_err(|error| postgres_error(&error))
+                    result
                 };
                 tokio::spawn(run).await.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
             }
@@ -434,10 +425,10 @@ impl Views {
                 let (views, pool, schema) = (self.clone(), pool.clone(), schema.clone());
                 // A task of its own, for the reason given in `batch`.
                 let run = async move {
-                    let client = pool.get().await?;
+                    let client = pool.get_for(BACKGROUND).await?;
                     let result = views.step_postgres(&client, &schema, name, generation, &step).await;
                     if result.is_err() {
-                        let _ = client.batch_execute("ROLLBACK").await;
+                        let _ = client.rollback().await;
                     }
                     result
                 };
@@ -492,7 +483,7 @@ impl Views {
 
     async fn step_postgres(
         &self,
-        client: &deadpool_postgres::Object,
+        client: &postgres::Connection,
         schema: &str,
         name: &str,
         generation: u64,
@@ -502,10 +493,10 @@ impl Views {
         // One step of a view at a time: two, from different sources, that read each other's rows would both miss what the
         // other hasn't committed yet. Each statement after the lock sees all that was committed before it.
         let view = format!("{schema}.{name}").replace('\'', "''");
-        let begin = format!(
-            "BEGIN; SET LOCAL search_path TO {s}; SELECT pg_advisory_xact_lock({STEPS}, hashtext('{view}'))"
+        let first = format!(
+            "SET LOCAL search_path TO {s}; SELECT pg_advisory_xact_lock({STEPS}, hashtext('{view}'))"
         );
-        client.batch_execute(&begin).await?;
+        client.begin(&first).await?;
         // A place that has gone is that of a generation that has gone, or begins anew: not where this step starts from.
         let (held, from_held) = match step.fence {
             Some(_) => (held_sql(schema, 1, 7), "FROM held"),
@@ -525,35 +516,31 @@ impl Views {
                  WHERE name = $1 AND generation = $2 AND source = $3 AND position = $6"
             )
         };
-        let move_place = client.prepare_cached(&move_place).await?;
         // Moving the place first takes its row's lock: a rival waits here and then finds that it came too late.
         let (generation_, to, from) = (generation as i64, step.to.0 as i64, step.from.0 as i64);
         let fence = step.fence.map(|fence| fence.0 as i64);
-        let mut params: Vec<&(dyn ToSql + Sync)> =
-            vec![&name, &generation_, &step.source, &step.epoch, &to, &from];
-        params.extend(fence.iter().map(|fence| fence as &(dyn ToSql + Sync)));
+        let mut params: Vec<Param<'_>> = vec![
+            (&name, Type::TEXT),
+            (&generation_, Type::INT8),
+            (&step.source, Type::TEXT),
+            (&step.epoch, Type::UUID),
+            (&to, Type::INT8),
+            (&from, Type::INT8),
+        ];
+        params.extend(fence.iter().map(|fence| -> Param<'_> { (fence, Type::INT8) }));
         let moved = client.execute(&move_place, &params).await?;
         if moved == 0 {
             return Err(StepError::Moved);
         }
-        let mut prepared = Vec::with_capacity(step.statements.len());
-        for statement in &step.statements {
-            let sql = self.resolved(statement.sql, generation);
-            let ready = client
-                .prepare_cached(&sql)
-                .await
-                .map_err(|error| in_statement(postgres_error(&error), &sql))?;
-            prepared.push((ready, sql, statement.params.iter().map(ToPostgres).collect::<Vec<_>>()));
-        }
         // All are sent at once, in order; the server answers as it goes.
-        let runs = prepared.iter().map(|(ready, sql, values)| async move {
-            client
-                .execute(ready, &postgres_params(values))
-                .await
-                .map_err(|error| in_statement(postgres_error(&error), sql))
+        let runs = step.statements.iter().map(|statement| async move {
+            let sql = self.resolved(statement.sql, generation);
+            let values: Vec<_> = statement.params.iter().map(ToPostgres).collect();
+            let run = client.execute(&sql, &postgres_params(&values)).await;
+            run.map_err(|error| in_statement(error, &sql))
         });
         futures::future::try_join_all(runs).await?;
-        client.batch_execute("COMMIT").await?;
+        client.commit().await?;
         Ok(())
     }
 
@@ -664,10 +651,8 @@ impl Views {
             Backend::Postgres { pool, schema } => {
                 let client = pool.get().await?;
                 let sql = in_schema(&Dialect::Postgres.parameters(&sql), schema);
-                let failed = |error: tokio_postgres::Error| postgres_error(&error);
-                let statement = client.prepare_cached(&sql).await.map_err(failed)?;
                 let values: Vec<_> = params.iter().map(ToPostgres).collect();
-                let rows = client.query(&statement, &postgres_params(&values)).await.map_err(failed)?;
+                let rows = client.query(&sql, &postgres_params(&values)).await?;
                 rows.iter().map(|row| map(&PostgresRow(row))).collect::<Result<_, _>>().map_err(corrupt)
             }
         }

@@ -1,0 +1,383 @@
+//! The log's committer on PostgreSQL: one per process, three round trips per batch, the head row as the only lock.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cqrs_core::{ClaimChange, CommitError, LedgerRecord, Position, RecordedEvent, Row as _, StoreError};
+use futures::future::{try_join, try_join4};
+use futures::{FutureExt as _, TryFutureExt as _};
+use jiff::Timestamp;
+use tokio::sync::{mpsc, watch};
+use tokio_postgres::types::Type;
+use uuid::Uuid;
+
+use super::log::{quoted, versions_sql};
+use super::{Connection, Param, Pool};
+use crate::batch::{self, Facts, Plan, RowId, Touched, Waiting};
+use crate::dialect::Dialect;
+use crate::tail::Tail;
+use crate::value::{PostgresRow, ToPostgres, postgres_params};
+
+/// How many commits one transaction takes at most.
+pub(super) const BATCH: usize = 1024;
+
+/// Gathers what is to be committed and commits it as one.
+pub(super) struct Committer {
+    pool: Pool,
+    statements: Statements,
+    connection: Option<Connection>,
+    head: watch::Sender<Position>,
+    tail: Arc<Tail>,
+}
+
+/// The texts of a log's own statements.
+struct Statements {
+    schema: String,
+    lock: String,
+    versions: String,
+    ledger: String,
+    claims: String,
+    set_head: String,
+    insert_events: String,
+    insert_ledger: String,
+    take_claim: String,
+    release_claim: String,
+}
+
+impl Statements {
+    fn of(schema: &str) -> Self {
+        let s = quoted(schema);
+        Self {
+            // A statement of its own: what is read after it sees everything committed before the lock was got.
+            lock: format!("UPDATE {s}.head SET position = position RETURNING position, at"),
+            versions: versions_sql(&s),
+            ledger: format!("SELECT key, content, answer FROM {s}.ledger WHERE key = ANY ($1::bytea[])"),
+            claims: format!(
+                "SELECT c.set_name, c.value, c.owner, c.until FROM {s}.claims c
+                 JOIN unnest($1::text[], $2::bytea[]) AS w(set_name, value)
+                   ON c.set_name = w.set_name AND c.value = w.value"
+            ),
+            set_head: format!("UPDATE {s}.head SET position = $1, at = $2"),
+            insert_events: format!(
+                "INSERT INTO {s}.events (position, id, category, stream, version, name, schema, at, actor_kind,
+                   actor, correlation, causation, data)
+                 SELECT * FROM unnest($1::bigint[], $2::uuid[], $3::text[], $4::uuid[], $5::bigint[],
+                   $6::text[], $7::smallint[], $8::bigint[], $9::smallint[], $10::uuid[], $11::uuid[],
+                   $12::uuid[], $13::bytea[])"
+            ),
+            insert_ledger: format!(
+                "INSERT INTO {s}.ledger (key, content, answer, at)
+                 SELECT k, c, a, $4 FROM unnest($1::bytea[], $2::bytea[], $3::bytea[]) AS r(k, c, a)"
+            ),
+            take_claim: format!(
+                "INSERT INTO {s}.claims (set_name, value, owner, until) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (set_name, value) DO UPDATE SET owner = excluded.owner, until = excluded.until"
+            ),
+            release_claim: format!("DELETE FROM {s}.claims WHERE set_name = $1 AND value = $2 AND owner = $3"),
+            schema: s,
+        }
+    }
+}
+
+enum Failed {
+    Before(StoreError),
+    AtCommit(StoreError),
+}
+
+impl From<StoreError> for Failed {
+    fn from(error: StoreError) -> Self {
+        Self::Before(error)
+    }
+}
+
+/// One batch's transaction.
+struct Transaction<'a> {
+    connection: &'a Connection,
+    statements: &'a Statements,
+}
+
+impl Transaction<'_> {
+    async fn run(&self, batch: &mut [Waiting]) -> Result<Plan, Failed> {
+        // Sent together: the second waits for the head's lock on the server, not the first on the network.
+        let (begin, lock) =
+            (self.connection.begin(""), self.connection.query_one(&self.statements.lock, &[]));
+        let ((), locked) = try_join(begin, lock).await?;
+        let (head, at): (i64, i64) = (locked.get(0), locked.get(1));
+        let mut facts = self.gather(&Touched::by(batch)).await?;
+        let plan = Plan::make(batch, &mut facts, Position(head as u64), at);
+        if plan.is_empty() {
+            self.connection.rollback().await?;
+            return Ok(plan);
+        }
+        self.write(&plan).await?;
+        self.connection.commit().await.map_err(Failed::AtCommit)?;
+        Ok(plan)
+    }
+
+    async fn gather(&self, touched: &Touched) -> Result<Facts, StoreError> {
+        let ids: Vec<Uuid> = touched.streams.iter().map(|stream| stream.id).collect();
+        let categories: Vec<&str> = touched.streams.iter().map(|stream| stream.category).collect();
+        let keys: Vec<&[u8]> = touched.ledger.iter().map(<[u8; 32]>::as_slice).collect();
+        let sets: Vec<&str> = touched.claims.iter().map(|(set, _)| *set).collect();
+        let values: Vec<&[u8]> = touched.claims.iter().map(|(_, value)| value.as_slice()).collect();
+        let none = || futures::future::ready(Ok(Vec::new())).left_future();
+        let stream_params: [Param<'_>; 2] = [(&ids, Type::UUID_ARRAY), (&categories, Type::TEXT_ARRAY)];
+        let ledger_params: [Param<'_>; 1] = [(&keys, Type::BYTEA_ARRAY)];
+        let claim_params: [Param<'_>; 2] = [(&sets, Type::TEXT_ARRAY), (&values, Type::BYTEA_ARRAY)];
+        let Self { connection, statements } = self;
+        let versions = if ids.is_empty() {
+            none()
+        } else {
+            connection.query(&statements.versions, &stream_params).right_future()
+        };
+        let ledger = if keys.is_empty() {
+            none()
+        } else {
+            connection.query(&statements.ledger, &ledger_params).right_future()
+        };
+        let claims = if sets.is_empty() {
+            none()
+        } else {
+            connection.query(&statements.claims, &claim_params).right_future()
+        };
+        let rows = self.gather_rows(touched);
+        let (versions, ledger, claims, rows) = try_join4(versions, ledger, claims, rows).await?;
+        let mut facts = Facts { rows, ..Facts::default() };
+        for (stream, row) in touched.streams.iter().zip(&versions) {
+            facts.versions.insert(*stream, row.get::<_, Option<i64>>(2).unwrap_or(0) as u64);
+        }
+        for row in &ledger {
+            let fixed = |bytes: &[u8]| <[u8; 32]>::try_from(bytes).unwrap_or([0; 32]);
+            let record = LedgerRecord { content: fixed(row.get(1)), answer: row.get(2) };
+            facts.ledger.insert(fixed(row.get(0)), record);
+        }
+        for row in &claims {
+            let held: (&str, &[u8]) = (row.get(0), row.get(1));
+            // They are sorted; see `Touched::by`.
+            let found = touched.claims.binary_search_by(|(set, value)| (*set, value.as_slice()).cmp(&held));
+            if let Ok(n) = found {
+                facts.claims.insert(touched.claims[n], (row.get(2), row.get(3)));
+            }
+        }
+        Ok(facts)
+    }
+
+    async fn gather_rows(&self, touched: &Touched) -> Result<HashMap<batch::RowKey, u64>, StoreError> {
+        let mut rows = HashMap::new();
+        for (table, key_column, key) in &touched.rows {
+            let sql =
+                format!("SELECT version FROM {}.{table} WHERE {key_column} = $1", self.statements.schema);
+            let key_value = [ToPostgres(key)];
+            let found = self.connection.query_opt(&sql, &postgres_params(&key_value)).await?;
+            if let Some(row) = found {
+                // The service's own table: a version of another integer type is no reason to go down.
+                let version = PostgresRow(&row).int(0).ok().flatten().unwrap_or(0);
+                rows.insert((*table, RowId::of(key)), version as u64);
+            }
+        }
+        Ok(rows)
+    }
+
+    async fn write(&self, plan: &Plan) -> Result<(), StoreError> {
+        let Self { connection, statements } = self;
+        let (head, at) = (plan.head.0 as i64, plan.at);
+        let set_head: [Param<'_>; 2] = [(&head, Type::INT8), (&at, Type::INT8)];
+        let set_head = connection.execute(&statements.set_head, &set_head);
+        let events = Columns::of(&plan.events);
+        let event_params = events.params();
+        let insert_events = async {
+            if plan.events.is_empty() {
+                return Ok(0);
+            }
+            connection.execute(&statements.insert_events, &event_params).await
+        };
+        let keys: Vec<&[u8]> = plan.ledger.iter().map(|(key, _)| key.as_slice()).collect();
+        let contents: Vec<&[u8]> = plan.ledger.iter().map(|(_, record)| record.content.as_slice()).collect();
+        let answers: Vec<&[u8]> = plan.ledger.iter().map(|(_, record)| record.answer.as_slice()).collect();
+        let ledger_params: [Param<'_>; 4] = [
+            (&keys, Type::BYTEA_ARRAY),
+            (&contents, Type::BYTEA_ARRAY),
+            (&answers, Type::BYTEA_ARRAY),
+            (&at, Type::INT8),
+        ];
+        let insert_ledger = async {
+            if keys.is_empty() {
+                return Ok(0);
+            }
+            connection.execute(&statements.insert_ledger, &ledger_params).await
+        };
+        let others = async {
+            for claim in &plan.claims {
+                let value = claim.value.as_slice();
+                match claim.change {
+                    ClaimChange::Take => {
+                        let until = claim.until.map(Timestamp::as_millisecond);
+                        let params: [Param<'_>; 4] = [
+                            (&claim.set, Type::TEXT),
+                            (&value, Type::BYTEA),
+                            (&claim.owner, Type::UUID),
+                            (&until, Type::INT8),
+                        ];
+                        connection.execute(&statements.take_claim, &params).await?;
+                    }
+                    ClaimChange::Release => {
+                        let params: [Param<'_>; 3] =
+                            [(&claim.set, Type::TEXT), (&value, Type::BYTEA), (&claim.owner, Type::UUID)];
+                        connection.execute(&statements.release_claim, &params).await?;
+                    }
+                }
+            }
+            for (row, version) in &plan.rows {
+                let (sql, values) = crate::log::row_sql(row, *version);
+                let sql = Dialect::Postgres.parameters(&sql).replacen(
+                    row.table,
+                    &format!("{}.{}", statements.schema, row.table),
+                    1,
+                );
+                let values: Vec<_> = values.iter().map(ToPostgres).collect();
+                connection.execute(&sql, &postgres_params(&values)).await?;
+            }
+            Ok(0)
+        };
+        try_join4(set_head, insert_events, insert_ledger, others).map_ok(drop).await
+    }
+}
+
+/// Events by column, as `unnest` takes them.
+#[derive(Default)]
+struct Columns<'a> {
+    position: Vec<i64>,
+    id: Vec<Uuid>,
+    category: Vec<&'a str>,
+    stream: Vec<Uuid>,
+    version: Vec<i64>,
+    name: Vec<&'a str>,
+    schema: Vec<i16>,
+    at: Vec<i64>,
+    actor_kind: Vec<i16>,
+    actor: Vec<Option<Uuid>>,
+    correlation: Vec<Uuid>,
+    causation: Vec<Option<Uuid>>,
+    data: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(events: &'a [Arc<RecordedEvent>]) -> Self {
+        let mut columns = Self::default();
+        for event in events {
+            let (actor_kind, actor) = event.actor.parts();
+            columns.position.push(event.position.0 as i64);
+            columns.id.push(event.id);
+            columns.category.push(&event.category);
+            columns.stream.push(event.stream);
+            columns.version.push(event.version as i64);
+            columns.name.push(&event.name);
+            columns.schema.push(event.schema as i16);
+            columns.at.push(event.at.as_millisecond());
+            columns.actor_kind.push(actor_kind);
+            columns.actor.push(actor);
+            columns.correlation.push(event.correlation);
+            columns.causation.push(event.causation);
+            columns.data.push(&event.data);
+        }
+        columns
+    }
+
+    fn params(&self) -> [Param<'_>; 13] {
+        [
+            (&self.position, Type::INT8_ARRAY),
+            (&self.id, Type::UUID_ARRAY),
+            (&self.category, Type::TEXT_ARRAY),
+            (&self.stream, Type::UUID_ARRAY),
+            (&self.version, Type::INT8_ARRAY),
+            (&self.name, Type::TEXT_ARRAY),
+            (&self.schema, Type::INT2_ARRAY),
+            (&self.at, Type::INT8_ARRAY),
+            (&self.actor_kind, Type::INT2_ARRAY),
+            (&self.actor, Type::UUID_ARRAY),
+            (&self.correlation, Type::UUID_ARRAY),
+            (&self.causation, Type::UUID_ARRAY),
+            (&self.data, Type::BYTEA_ARRAY),
+        ]
+    }
+}
+
+impl Committer {
+    pub(super) fn new(pool: Pool, schema: &str, head: watch::Sender<Position>, tail: Arc<Tail>) -> Self {
+        Self { pool, statements: Statements::of(schema), connection: None, head, tail }
+    }
+
+    /// Commits what comes until nobody can send any more.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Waiting>) {
+        let mut batch = Vec::with_capacity(BATCH);
+        while jobs.recv_many(&mut batch, BATCH).await > 0 {
+            metrics::histogram!("cqrs_batch_commits").record(batch.len() as f64);
+            let mut gathered = std::mem::take(&mut batch);
+            // Whoever stopped waiting before it was begun need not be kept up with.
+            gathered.retain(|waiting| !waiting.reply.is_closed());
+            if gathered.is_empty() {
+                continue;
+            }
+            if let Err(gathered) = self.commit(gathered).await {
+                for waiting in gathered {
+                    // A batch of one is answered, whatever comes of it.
+                    let _ = self.commit(vec![waiting]).await;
+                }
+            }
+        }
+    }
+
+    /// Commits a batch and answers it, or gives it back to be tried one by one.
+    async fn commit(&mut self, mut batch: Vec<Waiting>) -> Result<(), Vec<Waiting>> {
+        // A connection that was lost since the last batch needn't fail this one.
+        if self.connection.as_ref().is_none_or(Connection::is_lost) {
+            self.connection = None;
+            match self.pool.connect().await {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    batch::fail(batch, || CommitError::Store(StoreError::Unavailable(error.to_string())));
+                    return Ok(());
+                }
+            }
+        }
+        let Some(connection) = &mut self.connection else { return Err(batch) };
+        connection.restart();
+        let transaction = Transaction { connection, statements: &self.statements };
+        let error = match transaction.run(&mut batch).await {
+            Ok(plan) => {
+                self.tail.push(&plan.events);
+                self.head.send_if_modified(|known| {
+                    let newer = plan.head > *known;
+                    *known = plan.head.max(*known);
+                    newer
+                });
+                batch::answer(batch, plan.results);
+                return Ok(());
+            }
+            Err(error) => error,
+        };
+        if connection.rollback().await.is_err() {
+            self.connection = None;
+        }
+        match error {
+            Failed::Before(error) => {
+                if batch.len() > 1 && !matches!(error, StoreError::Unavailable(_)) {
+                    return Err(batch);
+                }
+                tracing::error!(%error, "a commit failed");
+                batch::fail(batch, || {
+                    CommitError::Store(match &error {
+                        StoreError::Full => StoreError::Full,
+                        StoreError::Unavailable(detail) => StoreError::Unavailable(detail.clone()),
+                        other => StoreError::Other(other.to_string()),
+                    })
+                });
+            }
+            Failed::AtCommit(error) => {
+                tracing::error!(%error, "the outcome of a commit is unknown");
+                batch::fail(batch, || CommitError::Unknown(error.to_string()));
+            }
+        }
+        Ok(())
+    }
+}

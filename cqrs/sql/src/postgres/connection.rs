@@ -1,0 +1,184 @@
+//! A connection on loan: every request is bounded in time, and one that was given up never goes back to the pool.
+
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Duration;
+
+use cqrs_core::StoreError;
+use deadpool_postgres::Object;
+use futures::TryFutureExt as _;
+use tokio::time::Instant;
+use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{Client, Row};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::dialect::postgres_error;
+
+/// A parameter and its type, which travel with the statement: named statements would belong to a session.
+pub(crate) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
+
+/// A connection for one operation, or a few, that must all have ended at a given time.
+pub(crate) struct Connection {
+    /// Taken only when it is dropped.
+    held: Option<Held>,
+    tls: MakeRustlsConnect,
+    patience: Duration,
+    until: Instant,
+    /// Requests that were sent and not answered to the end.
+    pending: AtomicUsize,
+    in_transaction: AtomicBool,
+}
+
+pub(super) enum Held {
+    /// Goes back to its pool.
+    Pooled(Object),
+    /// Closed when it is done with.
+    Own(Client),
+}
+
+impl Held {
+    fn client(&self) -> &Client {
+        match self {
+            Self::Pooled(object) => object,
+            Self::Own(client) => client,
+        }
+    }
+}
+
+impl Connection {
+    /// What is asked of `held` must be answered by `until`; `patience` is the time there was in all.
+    pub(super) fn new(held: Held, tls: MakeRustlsConnect, patience: Duration, until: Instant) -> Self {
+        Self {
+            held: Some(held),
+            tls,
+            patience,
+            until,
+            pending: AtomicUsize::new(0),
+            in_transaction: AtomicBool::new(false),
+        }
+    }
+
+    fn client(&self) -> &Client {
+        self.held.as_ref().expect("held until it is dropped").client()
+    }
+
+    /// Counts the time from now on.
+    pub(crate) fn restart(&mut self) {
+        self.until = Instant::now() + self.patience;
+    }
+
+    /// Whether nothing can be asked of it any more.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.client().is_closed() || self.pending.load(Ordering::Relaxed) > 0
+    }
+
+    /// Sends a request at its first poll, so that those polled together are sent together.
+    async fn within<T>(
+        &self,
+        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
+    ) -> Result<T, StoreError> {
+        self.pending.fetch_add(1, Ordering::Relaxed);
+        let Ok(answer) = tokio::time::timeout_at(self.until, request).await else {
+            metrics::counter!("cqrs_postgres_timeouts").increment(1);
+            return Err(StoreError::Unavailable(format!(
+                "PostgreSQL did not answer within {:?}",
+                self.patience
+            )));
+        };
+        // A request that is given up stays pending: nobody can tell what the connection would answer next.
+        self.pending.fetch_sub(1, Ordering::Relaxed);
+        answer.map_err(|error| postgres_error(&error))
+    }
+
+    /// The rows that a statement gives.
+    pub(crate) async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
+        self.within(self.client().query_typed(sql, params)).await
+    }
+
+    /// The only row that a statement gives.
+    pub(crate) async fn query_one(&self, sql: &str, params: &[Param<'_>]) -> Result<Row, StoreError> {
+        self.within(self.client().query_typed_one(sql, params)).await
+    }
+
+    /// The row that a statement gives, if it gives one.
+    pub(crate) async fn query_opt(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>, StoreError> {
+        self.within(self.client().query_typed_opt(sql, params)).await
+    }
+
+    /// How many rows a statement changed.
+    pub(crate) async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        self.within(self.client().execute_typed(sql, params)).await
+    }
+
+    /// Runs statements without parameters, one after the other.
+    pub(crate) async fn batch(&self, sql: &str) -> Result<(), StoreError> {
+        self.within(self.client().batch_execute(sql)).await
+    }
+
+    /// Begins a transaction; `first` are statements to begin it with. The server ends it by itself when it takes longer than
+    /// there is time, or hears nothing for as long: whoever stands still holds no locks.
+    pub(crate) async fn begin(&self, first: &str) -> Result<(), StoreError> {
+        self.in_transaction.store(true, Ordering::Relaxed);
+        let millis = self.patience.as_millis();
+        self.batch(&format!(
+            "BEGIN; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {millis}; \
+             SET LOCAL idle_in_transaction_session_timeout = {millis}; {first}"
+        ))
+        .await
+    }
+
+    /// Commits the transaction.
+    pub(crate) async fn commit(&self) -> Result<(), StoreError> {
+        self.batch("COMMIT").map_ok(|()| self.in_transaction.store(false, Ordering::Relaxed)).await
+    }
+
+    /// Ends the transaction without effect. Whatever was sent before is answered before this.
+    pub(crate) async fn rollback(&self) -> Result<(), StoreError> {
+        self.batch("ROLLBACK").await?;
+        self.in_transaction.store(false, Ordering::Relaxed);
+        self.pending.store(0, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// How long to try to tell the server that nobody waits for a statement any more.
+const CANCEL: Duration = Duration::from_secs(2);
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        let (pending, open) = (*self.pending.get_mut() > 0, *self.in_transaction.get_mut());
+        let Some(held) = self.held.take() else { return };
+        if !pending && !open {
+            return;
+        }
+        let client = match held {
+            // Its place in the pool is free for a new one at once.
+            Held::Pooled(object) => Dropped::Taken(Object::take(object)),
+            Held::Own(client) => Dropped::Own(client),
+        };
+        let (token, tls) = (client.cancel_token(), self.tls.clone());
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        runtime.spawn(async move {
+            if pending && !client.is_closed() {
+                let _ = tokio::time::timeout(CANCEL, token.cancel_query(tls)).await;
+            }
+            // Closed only now: a pooler knows whom to cancel as long as the client is there.
+            drop(client);
+        });
+    }
+}
+
+/// A connection that doesn't go back.
+enum Dropped {
+    Taken(deadpool_postgres::ClientWrapper),
+    Own(Client),
+}
+
+impl std::ops::Deref for Dropped {
+    type Target = Client;
+    fn deref(&self) -> &Client {
+        match self {
+            Self::Taken(client) => client,
+            Self::Own(client) => client,
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Pools of connections, one for each database.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use cqrs_core::StoreError;
+use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime, Timeouts};
+use parking_lot::Mutex;
+use tokio::time::Instant;
+use tokio_postgres::Config;
+use tokio_postgres::config::SslMode;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::connection::{Connection, Held};
+use super::tls;
+use crate::dialect::{describe, pool_error};
+
+/// How a [`Pool`] connects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PoolOptions {
+    /// The most connections at once. Each log's committer has one more of its own.
+    pub size: usize,
+    /// The authorities whose certificates are trusted, in a PEM file; those of Mozilla's programme where there is none.
+    pub ca_file: Option<PathBuf>,
+    /// The longest that a command or query waits for PostgreSQL, for a connection and for the answer together.
+    pub patience: Duration,
+}
+
+impl PoolOptions {
+    /// At most `size` connections, the rest by default.
+    pub fn of(size: usize) -> Self {
+        Self { size, ca_file: None, patience: Duration::from_millis(2500) }
+    }
+}
+
+/// Connections to one database. Cheap to clone.
+#[derive(Clone)]
+pub struct Pool(Arc<Inner>);
+
+struct Inner {
+    pool: deadpool_postgres::Pool,
+    config: Config,
+    tls: MakeRustlsConnect,
+    options: PoolOptions,
+}
+
+impl std::fmt::Debug for Pool {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pool").field("hosts", &self.0.config.get_hosts()).finish_non_exhaustive()
+    }
+}
+
+/// The longest that a step in the background takes: a batch of a projection, the tables of a view.
+pub(crate) const BACKGROUND: Duration = Duration::from_secs(30);
+
+/// What is sent and not acknowledged for as long means that the connection is lost, whatever TCP hopes for.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+
+impl Pool {
+    /// A pool of at most `size` connections to the database at `url` (`postgres://…`). Connects when first used.
+    ///
+    /// Unless the URL says `sslmode=disable` or names this very machine, connections are encrypted and the server must show
+    /// a certificate for its name; `require`, `verify-ca` and `verify-full` all mean that. What would fall back to plain
+    /// text (`allow`, `prefer`) is refused.
+    pub fn new(url: &str, size: usize) -> Result<Self, StoreError> {
+        Self::with_options(url, PoolOptions::of(size))
+    }
+
+    /// A pool with all of its options given.
+    pub fn with_options(url: &str, options: PoolOptions) -> Result<Self, StoreError> {
+        let mut config = tls::parse(url)?;
+        let tls = tls::connector(options.ca_file.as_deref())?;
+        let patience = options.patience;
+        if config.get_application_name().is_none() {
+            config.application_name("parlor");
+        }
+        config.connect_timeout(patience).tcp_user_timeout(UNACKNOWLEDGED);
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config.clone(), tls.clone(), recycling);
+        let timeouts = Timeouts { wait: Some(patience), create: Some(patience), recycle: Some(patience) };
+        let pool = deadpool_postgres::Pool::builder(manager)
+            .max_size(options.size)
+            .timeouts(timeouts)
+            .runtime(Runtime::Tokio1)
+            .build()
+            .map_err(|error| StoreError::Other(error.to_string()))?;
+        Ok(Self(Arc::new(Inner { pool, config, tls, options })))
+    }
+
+    /// The longest that a command or query waits for PostgreSQL.
+    pub(crate) fn patience(&self) -> Duration {
+        self.0.options.patience
+    }
+
+    /// A connection from the pool, for what somebody waits for.
+    pub(crate) async fn get(&self) -> Result<Connection, StoreError> {
+        self.get_for(self.0.options.patience).await
+    }
+
+    /// A connection from the pool, for what may take `patience` in all.
+    pub(crate) async fn get_for(&self, patience: Duration) -> Result<Connection, StoreError> {
+        let until = Instant::now() + patience;
+        let object = match tokio::time::timeout_at(until, self.0.pool.get()).await {
+            Ok(got) => got.map_err(|error| self.unreachable(pool_error(&error, self.0.options.size)))?,
+            Err(_) => return Err(self.too_late()),
+        };
+        Ok(Connection::new(Held::Pooled(object), self.0.tls.clone(), patience, until))
+    }
+
+    /// A connection of one's own, outside the pool.
+    pub(crate) async fn connect(&self) -> Result<Connection, StoreError> {
+        let patience = self.0.options.patience;
+        let connecting = self.0.config.connect(self.0.tls.clone());
+        let (client, connection) = match tokio::time::timeout(patience, connecting).await {
+            Ok(connected) => {
+                connected.map_err(|error| self.unreachable(crate::dialect::postgres_error(&error)))?
+            }
+            Err(_) => return Err(self.too_late()),
+        };
+        // Ends when the client is dropped or the connection is lost; the client's calls tell.
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = describe(&error), "a connection to PostgreSQL ended");
+            }
+        });
+        let until = Instant::now() + patience;
+        Ok(Connection::new(Held::Own(client), self.0.tls.clone(), patience, until))
+    }
+
+    /// The same error, with what an operator needs to see where it comes from.
+    fn unreachable(&self, error: StoreError) -> StoreError {
+        let Inner { config, .. } = &*self.0;
+        let at = || {
+            let hosts = config.get_hosts().iter().map(|host| match host {
+                tokio_postgres::config::Host::Tcp(name) => name.clone(),
+                tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+            });
+            let encrypted = match config.get_ssl_mode() {
+                SslMode::Disable => "sslmode=disable",
+                _ => "sslmode=verify-full",
+            };
+            format!("PostgreSQL on {}, {encrypted}", hosts.collect::<Vec<_>>().join(", "))
+        };
+        match error {
+            StoreError::Unavailable(detail) => StoreError::Unavailable(format!("{}: {detail}", at())),
+            StoreError::Other(detail) => StoreError::Other(format!("{}: {detail}", at())),
+            other => other,
+        }
+    }
+
+    fn too_late(&self) -> StoreError {
+        let within = format!("no connection within {:?}", self.0.options.patience);
+        self.unreachable(StoreError::Unavailable(within))
+    }
+
+    /// Refuses a server that is too old, or acknowledges before it has synced.
+    pub(crate) async fn require_durability(&self) -> Result<(), StoreError> {
+        const OLDEST: i64 = 150_000;
+        let sql = "SELECT name, setting FROM pg_settings WHERE name IN
+            ('server_version_num', 'fsync', 'synchronous_commit', 'full_page_writes')";
+        for row in self.get().await?.query(sql, &[]).await? {
+            let (name, setting): (&str, &str) = (row.get(0), row.get(1));
+            if name == "server_version_num" {
+                if setting.parse::<i64>().is_ok_and(|version| version < OLDEST) {
+                    return Err(StoreError::Other("PostgreSQL 15 or newer is needed".to_owned()));
+                }
+            } else if setting == "off" {
+                return Err(StoreError::Other(format!(
+                    "PostgreSQL runs with {name}=off: acknowledged commands could be lost; switch it on"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The pools of a process: one for each database, however many stores lie in it. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Pools {
+    options: PoolOptions,
+    open: Arc<Mutex<HashMap<String, Pool>>>,
+}
+
+impl Pools {
+    /// None yet; those to come are made with `options`.
+    pub fn new(options: PoolOptions) -> Self {
+        Self { options, open: Arc::default() }
+    }
+
+    /// The pool for the database at `url`, as [`Pool::new`] makes it.
+    pub fn at(&self, url: &str) -> Result<Pool, StoreError> {
+        let mut open = self.open.lock();
+        if let Some(pool) = open.get(url) {
+            return Ok(pool.clone());
+        }
+        let pool = Pool::with_options(url, self.options.clone())?;
+        open.insert(url.to_owned(), pool.clone());
+        Ok(pool)
+    }
+}
