@@ -1,4 +1,4 @@
-//! What the auth service makes public. Ordering key: the user; for service keys, the key.
+//! What the auth service makes public. Ordering key: the user; for keys, the key.
 
 use cqrs_core::{Event, Personal, Plain};
 use schemars::JsonSchema;
@@ -87,6 +87,20 @@ pub enum AuthEvent {
         name: Plain<String>,
         /// Keyed hash of the key.
         hash: Plain<String>,
+    },
+    /// Access tokens may be signed with a new key, now or in a while: its public half, by which every process checks them.
+    #[serde(rename = "signing-key-added.v1", rename_all = "camelCase")]
+    SigningKeyAdded {
+        /// The key's id.
+        kid: Plain<String>,
+        /// The public half (Ed25519), base64url, as RFC 8037 writes it.
+        x: Plain<String>,
+    },
+    /// The last token signed with a key has expired: it is good for nothing any more.
+    #[serde(rename = "signing-key-retired.v1", rename_all = "camelCase")]
+    SigningKeyRetired {
+        /// The key's id.
+        kid: Plain<String>,
     },
     /// A key is no longer good.
     #[serde(rename = "service-key-revoked.v1", rename_all = "camelCase")]

@@ -8,9 +8,11 @@ use clap::{Parser, Subcommand};
 
 use crate::admin::Task;
 use crate::config::{self, Flag, Loaded, Sources};
+use crate::roles::{Only, Roles, ServiceName};
 use crate::telemetry;
 
-/// A self-hosted chat backend: users, sign-in, conversations and notifications in one process.
+/// A self-hosted chat backend: users, sign-in, conversations and notifications, in one process or in
+/// several.
 ///
 /// Without a command it serves: on 127.0.0.1:8080, with everything it keeps in the folder `data`. Settings come from
 /// parlor.toml, then from environment variables, then from flags; later wins.
@@ -46,7 +48,25 @@ struct Settings {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Serve until stopped (also without a command)
-    Serve,
+    ///
+    /// Without names it runs all services; with some, the others run in other processes, and they hear of each other
+    /// through Kafka (kafka.brokers), each with its stores in PostgreSQL.
+    Serve {
+        /// The services to run [default: all]
+        #[arg(value_name = "SERVICE")]
+        services: Vec<ServiceName>,
+        /// Answer one kind of requests only; the other kind goes to other processes
+        #[arg(long, value_name = "KIND")]
+        only: Option<Only>,
+    },
+    /// Make and upgrade the tables in PostgreSQL, and exit
+    ///
+    /// For installations that don't let `serve` do it (`migrate_on_start` = false), because the user in its URLs may not.
+    Migrate {
+        /// The services whose stores to upgrade [default: all]
+        #[arg(value_name = "SERVICE")]
+        services: Vec<ServiceName>,
+    },
     /// Users and their roles
     #[command(subcommand)]
     User(UserCommand),
@@ -136,7 +156,11 @@ impl Command {
             Self::Views(ViewsCommand::Status) => Task::Views,
             Self::Views(ViewsCommand::Rebuild { name }) => Task::RebuildView { name: name.clone() },
             Self::Health => Task::Health,
-            Self::Serve | Self::Config(_) | Self::Openapi | Self::Demo { .. } => return None,
+            Self::Serve { .. }
+            | Self::Migrate { .. }
+            | Self::Config(_)
+            | Self::Openapi
+            | Self::Demo { .. } => return None,
         })
     }
 }
@@ -181,15 +205,21 @@ pub fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
-    let command = cli.command.as_ref().unwrap_or(&Command::Serve);
+    let everything = Command::Serve { services: Vec::new(), only: None };
+    let command = cli.command.as_ref().unwrap_or(&everything);
     match command {
         Command::Openapi => print(&crate::http::openapi::text())?,
         Command::Config(ConfigCommand::Example) => print(&config::example())?,
         Command::Config(ConfigCommand::Show) => print(&config::show(&cli.settings.load()?))?,
-        Command::Serve => {
+        Command::Serve { services, only } => {
             let config = cli.settings.load()?.config;
             telemetry::start_logs(&config.log);
-            runtime()?.block_on(crate::serve::serve(&config))?;
+            runtime()?.block_on(crate::serve::serve(&config, &Roles::of(services, *only)))?;
+        }
+        Command::Migrate { services } => {
+            let config = cli.settings.load()?.config;
+            telemetry::start_logs(&config.log);
+            runtime()?.block_on(crate::migrate::migrate(&config, &Roles::of(services, None)))?;
         }
         _ => {
             let mut config = cli.settings.load()?.config;

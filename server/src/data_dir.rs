@@ -4,6 +4,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The layout of the folder; one with a greater number was made by a newer version.
 const FORMAT: u32 = 1;
@@ -92,15 +93,28 @@ impl DataDir {
         Ok(path)
     }
 
-    /// The instance's secret, made by `fresh` at first start and kept where only its owner can read it.
-    pub fn secret(&self, fresh: impl FnOnce() -> [u8; 32]) -> Result<[u8; 32], DataDirError> {
-        let path = self.folder("keys")?.join("instance.secret");
+    /// Where the instance's secret lies: in `shared`, the file that all processes of an installation share, or in the
+    /// folder.
+    pub fn secret_path(&self, shared: Option<&Path>) -> PathBuf {
+        shared.map_or_else(|| self.join("keys/instance.secret"), Path::to_owned)
+    }
+
+    /// The instance's secret, made by `fresh` at first start and kept where only its owner can read it. Processes that
+    /// make a shared one at the same time agree on the first.
+    pub fn secret(
+        &self,
+        shared: Option<&Path>,
+        fresh: impl FnOnce() -> [u8; 32],
+    ) -> Result<[u8; 32], DataDirError> {
+        if shared.is_none() {
+            self.folder("keys")?;
+        }
+        let path = self.secret_path(shared);
         match File::open(&path) {
             Ok(file) => read_secret(file, &path),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                let secret = fresh();
-                write_whole(&path, &secret)?;
-                Ok(secret)
+                write_new(&path, &fresh())?;
+                File::open(&path).map_err(io_error(&path)).and_then(|file| read_secret(file, &path))
             }
             Err(error) => Err(io_error(&path)(error)),
         }
@@ -187,6 +201,30 @@ fn read_secret(mut file: File, path: &Path) -> Result<[u8; 32], DataDirError> {
         .map_err(|_| DataDirError::Corrupt { path: path.to_owned(), what: "doesn't hold 32 bytes" })
 }
 
+/// Written beside, synced and linked, so that a crash leaves all of it or nothing, and one that is there stays.
+fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    static DRAFTS: AtomicU64 = AtomicU64::new(0);
+    let number = DRAFTS.fetch_add(1, Ordering::Relaxed);
+    let draft = path.with_extension(format!("new-{}-{number}", std::process::id()));
+    let written = || {
+        match fs::remove_file(&draft) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        let linked = fs::hard_link(&draft, path);
+        fs::remove_file(&draft)?;
+        match linked {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        path.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    };
+    written().map_err(io_error(path))
+}
+
 /// Written beside, synced and renamed, so that a crash leaves all of it or nothing.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     let draft = path.with_extension("new");
@@ -225,12 +263,31 @@ mod tests {
     fn security_9_the_secret_is_made_once_and_only_its_owner_may_read_it() {
         let dir = tempfile::tempdir().unwrap();
         let data = DataDir::open(dir.path()).unwrap();
-        assert_eq!(data.secret(|| [7; 32]).unwrap(), [7; 32]);
-        assert_eq!(data.secret(|| [8; 32]).unwrap(), [7; 32], "the first one stays");
+        assert_eq!(data.secret(None, || [7; 32]).unwrap(), [7; 32]);
+        assert_eq!(data.secret(None, || [8; 32]).unwrap(), [7; 32], "the first one stays");
         let path = data.join("keys/instance.secret");
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
-        assert!(matches!(data.secret(|| [8; 32]), Err(DataDirError::Exposed(exposed)) if exposed == path));
+        assert!(
+            matches!(data.secret(None, || [8; 32]), Err(DataDirError::Exposed(exposed)) if exposed == path)
+        );
+    }
+
+    #[test]
+    fn security_9_processes_that_share_a_secret_agree_on_the_first() {
+        let dir = tempfile::tempdir().unwrap();
+        let shared = dir.path().join("shared.secret");
+        let folder = |name: &str| DataDir::open(&dir.path().join(name)).unwrap();
+        let secrets: Vec<_> = std::thread::scope(|scope| {
+            let starts = (1..=8_u8).map(|n| (n, folder(&n.to_string()), &shared));
+            let starts: Vec<_> = starts
+                .map(|(n, data, shared)| scope.spawn(move || data.secret(Some(shared), || [n; 32]).unwrap()))
+                .collect();
+            starts.into_iter().map(|start| start.join().unwrap()).collect()
+        });
+        assert!(secrets.iter().all(|secret| *secret == secrets[0]), "{secrets:?}");
+        assert_eq!(fs::metadata(&shared).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!dir.path().join("1/keys/instance.secret").exists(), "there is no other");
     }
 
     #[test]

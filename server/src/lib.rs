@@ -7,5 +7,7 @@ pub mod data_dir;
 pub mod demo;
 pub mod http;
 pub mod instance;
+pub mod migrate;
+pub mod roles;
 pub mod serve;
 pub mod telemetry;

@@ -7,11 +7,13 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::admin::{self, Operator};
+use crate::admin::{self, Desk, Operator};
 use crate::config::{Config, MetricsListen};
+use crate::http::entrance::Entrance;
 use crate::http::health::Health;
 use crate::http::{listener, metrics};
-use crate::instance::Instance;
+use crate::instance::{Base, Instance, OpenError, Others};
+use crate::roles::Roles;
 use crate::telemetry;
 
 /// How long requests under way may take to end after a stop was asked for.
@@ -20,16 +22,20 @@ const DRAIN: Duration = Duration::from_secs(8);
 /// How long whatever else listens (metrics, operators) may take.
 const GRACE: Duration = Duration::from_secs(1);
 
+/// How long until a database that didn't answer is asked again, and until it is said again that it doesn't.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
+
 /// Serves until SIGTERM or SIGINT.
-pub async fn serve(config: &Config) -> anyhow::Result<()> {
+pub async fn serve(config: &Config, roles: &Roles) -> anyhow::Result<()> {
     // From here on a stop is noticed, whatever is still to be opened.
     let mut asked = Signals::new()?;
+    roles.check(config)?;
     let collected = telemetry::start_metrics();
-    let instance = Instance::open(config).await?;
+    let base = Arc::new(Base::open(config)?);
     let (stop, stopped) = watch::channel(false);
-    let health = Arc::new(Health::of(&instance, stopped.clone()));
-    let operator = Operator::of(&instance, health.clone());
-    let router = crate::http::router(&instance, health, &config.http_options());
+    let health = Arc::new(Health::new(stopped.clone()));
+    let options = config.http_options();
+    let entrance = Entrance::new(crate::http::starting(health.clone(), &options));
     let api = listener::bind(config.listen, "listen").await?;
     let address = api.local_addr()?;
 
@@ -41,27 +47,69 @@ pub async fn serve(config: &Config) -> anyhow::Result<()> {
     }
     let socket = admin::listen(&config.data_dir)
         .map_err(|error| anyhow::anyhow!("{}: {error}", config.data_dir.join(admin::SOCKET).display()))?;
-    let (data, stopping) = (config.data_dir.clone(), stopped.clone());
-    background.spawn(async move { admin::serve(socket, operator, &data, stopping).await });
-    let running = instance.start(&stopped);
-    let serving = tokio::spawn(listener::serve(api, router, stopped.clone()));
-    let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
-    tracing::info!(%address, version, %data, "Parlor listens");
+    let desk = Arc::new(Desk::new(health.clone()));
+    let (data, stopping, serves) = (config.data_dir.clone(), stopped.clone(), desk.clone());
+    background.spawn(async move { admin::serve(socket, serves, &data, stopping).await });
+    let serving = tokio::spawn(listener::serve(api, entrance.router(), stopped.clone()));
 
-    asked.wait().await;
+    let others = Others::of(config, roles)?;
+    let opened = tokio::select! {
+        () = asked.wait() => None,
+        opened = open(config, roles, &base, &others, &health) => Some(opened?),
+    };
+    let running = opened.map(|instance| {
+        health.opened(&instance);
+        desk.opened(Operator::of(&instance, health.clone()));
+        entrance.open(crate::http::router(&instance, health.clone(), &options));
+        instance.start(&stopped)
+    });
+    if running.is_some() {
+        let (version, data) = (env!("CARGO_PKG_VERSION"), config.data_dir.display());
+        tracing::info!(%address, version, %data, services = %roles, "Parlor listens");
+        asked.wait().await;
+    }
     tracing::info!("stopping");
     stop.send_replace(true);
     // Streams would go on for ever; who is connected comes back elsewhere, or later.
-    running.live.stop();
+    if let Some(live) = running.as_ref().and_then(|running| running.live.as_ref()) {
+        live.stop();
+    }
     if tokio::time::timeout(DRAIN, serving).await.is_err() {
         tracing::warn!("some requests were still under way after {} s and are cut off", DRAIN.as_secs());
     }
     if tokio::time::timeout(GRACE, async { while background.join_next().await.is_some() {} }).await.is_err() {
         background.shutdown().await;
     }
-    running.finish().await;
+    if let Some(running) = running {
+        running.finish().await;
+    }
     tracing::info!("stopped");
     Ok(())
+}
+
+/// Opens the process's stores, trying again as long as all that is wrong is that a database doesn't answer.
+async fn open(
+    config: &Config,
+    roles: &Roles,
+    base: &Arc<Base>,
+    others: &Others,
+    health: &Health,
+) -> Result<Instance, OpenError> {
+    loop {
+        let error = match Instance::open(config, roles, base, others).await {
+            Ok(instance) => return Ok(instance),
+            Err(error) => error,
+        };
+        // A file that can't be opened now can't be opened later, either.
+        let Some(missing) = error.unreachable().filter(|_| config.uses_postgres(roles)) else {
+            return Err(error);
+        };
+        for what in &missing {
+            tracing::warn!("not ready: {what}; it is asked again every {} s", TRY_AGAIN.as_secs());
+        }
+        health.waits_for(missing);
+        tokio::time::sleep(TRY_AGAIN).await;
+    }
 }
 
 struct Signals {

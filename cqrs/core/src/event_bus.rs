@@ -125,6 +125,20 @@ struct Subscription {
     followers: Vec<Follower>,
 }
 
+/// How far one handler has come in one source; see [`EventBus::reached`]. Cheap to clone.
+#[derive(Clone)]
+pub struct Reached {
+    subscription: Arc<Subscription>,
+    follower: usize,
+}
+
+impl Reached {
+    /// The last position that it has taken in, as far as this process knows.
+    pub fn now(&self) -> Position {
+        self.subscription.followers[self.follower].shown()
+    }
+}
+
 /// What is wrong with a list of event handlers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EventBusError {
@@ -238,6 +252,14 @@ impl EventBus {
     /// process, its place is looked at often as long as somebody holds what this gives: let go of it after waiting.
     pub fn position(&self, handler: &str, source: &str) -> Option<watch::Receiver<Position>> {
         self.followers().find(|follower| follower.is(handler, source)).map(Follower::subscribe)
+    }
+
+    /// The same to look at now and then: nothing is looked at more often for its being held.
+    pub fn reached(&self, handler: &str, source: &str) -> Option<Reached> {
+        self.subscriptions.iter().find_map(|subscription| {
+            let follower = subscription.followers.iter().position(|follower| follower.is(handler, source))?;
+            Some(Reached { subscription: subscription.clone(), follower })
+        })
     }
 
     fn followers(&self) -> impl Iterator<Item = &Follower> {

@@ -141,7 +141,8 @@ pub use context::{Actor, Clock, Context, IdempotencyKey, SystemClock, derived_id
 pub use decision::{Decide, Decision, Outcome, PlainClaim, Reads, State};
 pub use event::{Event, NewEvent, Position, RecordedEvent, StreamId};
 pub use event_bus::{
-    EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, RunMode, codec_error,
+    EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, Reached, RunMode,
+    codec_error,
 };
 pub use executor::{Executor, ExecutorOptions, Reply};
 pub use failure::{Failure, FieldError, Refusal, RefusalKind, Refused, StoreError};

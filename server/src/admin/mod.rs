@@ -1,6 +1,7 @@
 //! What operators do on the command line: the same whether a running instance does it for them or nobody runs.
 
 mod client;
+mod desk;
 mod offline;
 mod operator;
 mod say;
@@ -11,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 pub use client::ask_running;
+pub use desk::Desk;
 pub use operator::Operator;
 pub use say::run;
 pub(crate) use socket::serve;

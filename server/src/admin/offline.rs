@@ -7,7 +7,8 @@ use tokio::sync::watch;
 use super::{Answer, Operator, Progress, Task};
 use crate::config::Config;
 use crate::http::health::Health;
-use crate::instance::Instance;
+use crate::instance::{Base, Instance, Others};
+use crate::roles::Roles;
 
 /// Opens the instance, carries out the task and closes it again.
 pub(super) async fn ask(
@@ -15,7 +16,8 @@ pub(super) async fn ask(
     task: Task,
     report: impl FnMut(Progress) + Send,
 ) -> anyhow::Result<Answer> {
-    let instance = Instance::open(config).await?;
+    let base = Arc::new(Base::open(config)?);
+    let instance = Instance::open(config, &Roles::default(), &base, &Others::None).await?;
     let (_stop, stopped) = watch::channel(false);
     let health = Arc::new(Health::of(&instance, stopped));
     Ok(Operator::of(&instance, health).run(task, report).await?)

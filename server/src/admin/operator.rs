@@ -4,8 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cqrs_core::{
-    Actor, Aggregate as _, Clock, Context, EventBus, EventHandler as _, EventSource, Incoming, Keyring,
-    Log as _, Position,
+    Actor, Aggregate as _, Clock, Context, EventBus, EventHandler as _, Incoming, Keyring, Log as _, Position,
 };
 use cqrs_sql::{Projecting, ServiceStore};
 use parlor_auth::Auth;
@@ -16,20 +15,22 @@ use uuid::Uuid;
 
 use super::{Answer, HandlerLine, Progress, ServiceKeyLine, Task, TaskError};
 use crate::http::health::Health;
-use crate::instance::Instance;
+use crate::instance::{Instance, Sources};
+use crate::roles::{Roles, ServiceName};
 
 /// An instance's parts that operators' tasks need.
 pub struct Operator {
-    auth: Auth,
+    auth: Option<Auth>,
+    roles: Roles,
     services: Vec<Kept>,
-    sources: Vec<Arc<dyn EventSource>>,
+    sources: Sources,
     keyring: Keyring,
     clock: Arc<dyn Clock>,
     health: Arc<Health>,
 }
 
 struct Kept {
-    name: &'static str,
+    service: ServiceName,
     store: ServiceStore,
     events: EventBus,
     reactors: Vec<&'static str>,
@@ -42,13 +43,14 @@ impl Operator {
     /// Of an instance.
     pub fn of(instance: &Instance, health: Arc<Health>) -> Self {
         let services = instance.services.iter().map(|service| Kept {
-            name: service.name,
+            service: service.service,
             store: service.store.clone(),
             events: service.events.clone(),
             reactors: service.reactors.clone(),
         });
         Self {
             auth: instance.auth.clone(),
+            roles: instance.roles.clone(),
             services: services.collect(),
             sources: instance.sources.clone(),
             keyring: instance.ground.keyring.clone(),
@@ -65,12 +67,12 @@ impl Operator {
             Task::CreateServiceKey { name } => {
                 let name =
                     DisplayName::parse(&name).map_err(|error| TaskError(format!("{name:?}: {error}")))?;
-                let (id, key) = self.auth.create_service_key(&self.cx(), name).await?;
+                let (id, key) = self.auth()?.create_service_key(&self.cx(), name).await?;
                 Ok(Answer::Key { id, key })
             }
             Task::ListServiceKeys => self.service_keys().await.map(Answer::Keys),
             Task::RevokeServiceKey { id } => {
-                self.auth.revoke_service_key(&self.cx(), id).await?;
+                self.auth()?.revoke_service_key(&self.cx(), id).await?;
                 Ok(Answer::Done)
             }
             Task::Views => self.handlers().await.map(Answer::Handlers),
@@ -83,20 +85,34 @@ impl Operator {
         self.clock.context(Actor::System)
     }
 
+    /// The auth service, if it runs in this process.
+    fn auth(&self) -> Result<&Auth, TaskError> {
+        self.auth.as_ref().ok_or_else(|| self.elsewhere(ServiceName::Auth))
+    }
+
+    fn elsewhere(&self, service: ServiceName) -> TaskError {
+        TaskError(format!(
+            "the {service} service doesn't run in this process, which runs {}; name the data folder of one that runs \
+             it, with --data-dir",
+            self.roles
+        ))
+    }
+
     async fn change_role(&self, email: &str, admin: bool) -> Result<Answer, TaskError> {
         let about = |error: &dyn std::fmt::Display| TaskError(format!("{email}: {error}"));
         let address = Email::parse(email).map_err(|error| about(&error))?;
         let changed = if admin {
-            self.auth.promote(&self.cx(), &address).await
+            self.auth()?.promote(&self.cx(), &address).await
         } else {
-            self.auth.demote(&self.cx(), &address).await
+            self.auth()?.demote(&self.cx(), &address).await
         };
         changed.map(Answer::User).map_err(|failure| about(&TaskError::from(failure)))
     }
 
     /// Read from the log: keys are few and rarely listed, so that no view is kept for it.
     async fn service_keys(&self) -> Result<Vec<ServiceKeyLine>, TaskError> {
-        let Some(auth) = self.services.iter().find(|service| service.name == parlor_auth::NAME) else {
+        self.auth()?;
+        let Some(auth) = self.services.iter().find(|kept| kept.service == ServiceName::Auth) else {
             return Ok(Vec::new());
         };
         let mut keys: BTreeMap<Uuid, ServiceKeyLine> = BTreeMap::new();
@@ -125,7 +141,7 @@ impl Operator {
 
     async fn handlers(&self) -> Result<Vec<HandlerLine>, TaskError> {
         let mut lines = Vec::new();
-        for Kept { name: service, store, events, reactors } in &self.services {
+        for Kept { service, store, events, reactors } in &self.services {
             for handler in events.progress() {
                 let projection = store.views.projections().iter().find(|view| view.name() == handler.handler);
                 let position = match projection {
@@ -135,7 +151,7 @@ impl Operator {
                             projection.clone(),
                             store.views.clone(),
                             self.keyring.clone(),
-                            &self.sources,
+                            &self.sources.of(service.name()),
                         );
                         Some(view.place(handler.source).await?)
                     }
@@ -147,7 +163,7 @@ impl Operator {
                     None => "follower",
                 };
                 lines.push(HandlerLine {
-                    service: (*service).to_owned(),
+                    service: service.name().to_owned(),
                     name: handler.handler.to_owned(),
                     kind: kind.to_owned(),
                     source: handler.source.to_owned(),
@@ -169,15 +185,15 @@ impl Operator {
             service.store.views.projections().iter().map(|view| view.name()).collect()
         };
         let Some(keeper) = self.services.iter().find(|service| views(service).contains(&name)) else {
+            let kept_by =
+                |service: &&ServiceName| service.projections().iter().any(|view| view.name() == name);
+            if let Some(service) = ServiceName::ALL.iter().find(kept_by) {
+                return Err(self.elsewhere(*service));
+            }
             let known: Vec<_> = self.services.iter().flat_map(views).collect();
             return Err(TaskError(format!("there is no view called {name}; there are {}", known.join(", "))));
         };
-        let sources: Vec<_> = self
-            .sources
-            .iter()
-            .filter(|source| source.name() == keeper.name || source.name().ends_with(".public"))
-            .cloned()
-            .collect();
+        let sources = self.sources.of(keeper.service.name());
         tracing::info!(view = name, "rebuilding a view");
         keeper
             .store

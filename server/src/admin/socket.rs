@@ -14,7 +14,7 @@ use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::{Line, Operator, Task, TaskError};
+use super::{Desk, Line, Task, TaskError};
 
 /// The socket's name in the data folder.
 pub const SOCKET: &str = "admin.sock";
@@ -38,11 +38,11 @@ pub fn listen(data: &Path) -> std::io::Result<UnixListener> {
 /// Does what operators ask for until `stop` turns true, then takes the socket away.
 pub(crate) async fn serve(
     listener: UnixListener,
-    operator: Operator,
+    desk: Arc<Desk>,
     data: &Path,
     mut stop: watch::Receiver<bool>,
 ) {
-    let router = Router::new().route("/", post(carry_out)).with_state(Arc::new(operator));
+    let router = Router::new().route("/", post(carry_out)).with_state(desk);
     let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
     };
@@ -53,11 +53,11 @@ pub(crate) async fn serve(
 }
 
 /// Answers with a line of JSON for each step. An operator who goes away ends the task.
-async fn carry_out(State(operator): State<Arc<Operator>>, Json(task): Json<Task>) -> Body {
+async fn carry_out(State(desk): State<Arc<Desk>>, Json(task): Json<Task>) -> Body {
     let (lines, mut receive) = mpsc::unbounded_channel();
     let running = tokio::spawn(async move {
         let progress = lines.clone();
-        let result = operator.run(task, move |report| drop(progress.send(Line::Progress(report)))).await;
+        let result = desk.run(task, move |report| drop(progress.send(Line::Progress(report)))).await;
         let last = match result {
             Ok(answer) => Line::Answer(answer),
             Err(TaskError(why)) => Line::Failed(why),

@@ -25,20 +25,61 @@ impl Key {
     }
 }
 
+/// An example of a database's URL.
+const POSTGRES: &str = "\"postgres://user:password@host/database\"";
+
 /// Every key, in the order of the example file.
 pub(super) const KEYS: &[Key] = &[
     key("listen", "The address and port of the API. Behind a reverse proxy that speaks TLS, leave it on the loopback."),
-    key("data_dir", "The folder of stores, secrets and, where no mail server is set, mails."),
+    key("data_dir", "The folder of stores, secrets and, where no mail server is set, mails. One process uses it at a time."),
+    key("secret_file", "The file of the instance's secret, which all processes of an installation share; made if it isn't there. Unless\nset, `keys/instance.secret` in the data folder.")
+        .unset("\"/etc/parlor/instance.secret\""),
     key(
         "store_url",
         "Where events and views are kept: `sqlite:` for files in the data folder, or a PostgreSQL database,\n\
          `postgres://user:password@host/database`.",
     )
     .secret(),
+    key("migrate_on_start", "Whether a start makes and upgrades the tables in PostgreSQL. If not, `parlor migrate` does, before the start."),
     key("public_url", "The address under which people reach this instance: links in mails lead there, and tokens are\nissued in its name. Unless set, `http://` and `listen`.")
         .unset("\"https://chat.example.org\""),
     key("metrics_listen", "The address and port of `/metrics`, for Prometheus, or \"off\"."),
     key("trusted_proxies", "The proxies, as addresses or networks, whose `X-Forwarded-For` is believed: [\"127.0.0.1/32\"]."),
+    key("auth_store.log_url", "The PostgreSQL database of the auth service's log. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("auth_store.views_url", "The PostgreSQL database of its views. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("auth_store.views_replica_url", "A replica of the views' database, from which queries are answered. Unless set, views_url.")
+        .unset(POSTGRES)
+        .secret(),
+    key("user_store.log_url", "The PostgreSQL database of the user service's log. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("user_store.views_url", "The PostgreSQL database of its views. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("user_store.views_replica_url", "A replica of the views' database, from which queries are answered. Unless set, views_url.")
+        .unset(POSTGRES)
+        .secret(),
+    key("chat_store.log_url", "The PostgreSQL database of the chat service's log. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("chat_store.views_url", "The PostgreSQL database of its views. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("chat_store.views_replica_url", "A replica of the views' database, from which queries are answered. Unless set, views_url.")
+        .unset(POSTGRES)
+        .secret(),
+    key("notification_store.log_url", "The PostgreSQL database of the notification service's log. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("notification_store.views_url", "The PostgreSQL database of its views. Unless set, as store_url.").unset(POSTGRES).secret(),
+    key("notification_store.views_replica_url", "A replica of the views' database, from which queries are answered. Unless set, views_url.")
+        .unset(POSTGRES)
+        .secret(),
+    key("keys_store.url", "The PostgreSQL database of the keys by which personal fields are sealed. Unless set, as store_url.")
+        .unset(POSTGRES)
+        .secret(),
+    key("postgres.pool_size", "Connections to each database that a process holds at most; followers of logs have one each besides."),
+    key("kafka.brokers", "Kafka's brokers, by which services that run in other processes are heard of. Needed by every process that\ndoesn't run all services; where all of them run in one, their public events go to Kafka too.")
+        .unset("\"kafka-1:9092,kafka-2:9092\""),
+    key("kafka.prefix", "What the names of topics begin with, as in parlor.chat.v1; another one for each installation on the same brokers."),
+    key("kafka.partitions", "Partitions of a topic that is made. A topic that is there stays as it is."),
+    key("kafka.replication", "Copies of a topic that is made; 3 on three brokers or more."),
+    key("kafka.security_protocol", "How the brokers are spoken to: plaintext, ssl, sasl_plaintext or sasl_ssl. TLS always verifies the broker's\ncertificate and name."),
+    key("kafka.ca_file", "The certificates (PEM) that the brokers' must be signed by. Unless set, the system's.").unset("\"/etc/parlor/kafka-ca.pem\""),
+    key("kafka.sasl_mechanism", "How to sign in: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512.").unset("\"SCRAM-SHA-512\""),
+    key("kafka.username", "Who signs in.").unset("\"parlor\""),
+    key("kafka.password", "With which password.").unset("\"secret\"").secret(),
+    key("kafka.password_file", "The file that holds the password, in place of kafka.password.").unset("\"/etc/parlor/kafka.password\""),
     key("http.max_body_bytes", "The largest request body taken."),
     key("http.deadline_ms", "Milliseconds that a command or query may take in all."),
     key("http.min_position_wait_ms", "Milliseconds to wait for a view to hold what `Parlor-Min-Position` asks for."),

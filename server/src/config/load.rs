@@ -8,6 +8,7 @@ use figment::value::{Dict, Map, Tag};
 use figment::{Figment, Metadata, Profile, Provider};
 use serde_json::Value;
 
+use super::keys::KEYS;
 use super::render::{at, tree};
 use super::{BadValue, Config};
 
@@ -209,20 +210,27 @@ fn leaves(value: &Value, path: &str, out: &mut Vec<String>) {
 fn one(origin: String, key: &str, text: &str, defaults: &Value) -> Named {
     let as_text = || Value::String(text.to_owned());
     let value = match at(defaults, key) {
-        Value::String(_) => as_text(),
+        Value::Null if is_number(key) => text.parse::<u64>().map_or_else(|_| as_text(), Value::from),
+        Value::String(_) | Value::Null => as_text(),
         Value::Array(_) => {
             let inner = text.trim().trim_start_matches('[').trim_end_matches(']');
             let items =
                 inner.split(',').map(|item| item.trim().trim_matches('"')).filter(|item| !item.is_empty());
             items.map(|item| Value::String(item.to_owned())).collect()
         }
-        Value::Null => text.parse::<u64>().map_or_else(|_| as_text(), Value::from),
         _ => serde_json::from_str(text).unwrap_or_else(|_| as_text()),
     };
     let nested = key
         .rsplit('.')
         .fold(value, |value, name| Value::Object([(name.to_owned(), value)].into_iter().collect()));
     Named { metadata: Metadata::named(origin), values: dict(&nested) }
+}
+
+/// Whether a key that is unset by default takes a number, by its example.
+fn is_number(key: &str) -> bool {
+    KEYS.iter()
+        .filter(|known| known.path == key)
+        .any(|known| known.example.is_some_and(|example| example.parse::<u64>().is_ok()))
 }
 
 fn explain(error: &figment::Error) -> ConfigError {

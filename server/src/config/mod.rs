@@ -4,6 +4,7 @@ mod keys;
 mod load;
 mod render;
 mod smtp;
+mod stores;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,9 @@ use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Flag, Loaded, Sources, load};
 pub use render::{example, show};
+pub use stores::{
+    KafkaConfig, KeysStoreConfig, PostgresConfig, SaslMechanism, SecurityProtocol, StoreConfig, StoreUrl,
+};
 
 /// The whole configuration. The module `keys` says what each key means, and is compared with this in a test.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -29,10 +33,19 @@ pub use render::{example, show};
 pub struct Config {
     pub listen: SocketAddr,
     pub data_dir: PathBuf,
+    pub secret_file: Option<PathBuf>,
     pub store_url: String,
+    pub migrate_on_start: bool,
     pub public_url: Option<String>,
     pub metrics_listen: MetricsListen,
     pub trusted_proxies: Vec<IpNet>,
+    pub auth_store: StoreConfig,
+    pub user_store: StoreConfig,
+    pub chat_store: StoreConfig,
+    pub notification_store: StoreConfig,
+    pub keys_store: KeysStoreConfig,
+    pub postgres: PostgresConfig,
+    pub kafka: KafkaConfig,
     pub http: HttpConfig,
     pub ledger: LedgerConfig,
     pub auth: AuthConfig,
@@ -137,10 +150,19 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             data_dir: PathBuf::from("data"),
+            secret_file: None,
             store_url: "sqlite:".to_owned(),
+            migrate_on_start: true,
             public_url: None,
             metrics_listen: MetricsListen::At(SocketAddr::from(([127, 0, 0, 1], 9464))),
             trusted_proxies: Vec::new(),
+            auth_store: StoreConfig::default(),
+            user_store: StoreConfig::default(),
+            chat_store: StoreConfig::default(),
+            notification_store: StoreConfig::default(),
+            keys_store: KeysStoreConfig::default(),
+            postgres: PostgresConfig::default(),
+            kafka: KafkaConfig::default(),
             http: HttpConfig::default(),
             ledger: LedgerConfig::default(),
             auth: AuthConfig::default(),
@@ -204,15 +226,6 @@ impl fmt::Debug for MailConfig {
     }
 }
 
-/// Which stores.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum StoreUrl<'a> {
-    /// Files in the data folder.
-    Sqlite,
-    /// A database, by its URL.
-    Postgres(&'a str),
-}
-
 /// What is wrong with a value that has the right type: its key, and what to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BadValue {
@@ -223,15 +236,6 @@ pub struct BadValue {
 }
 
 impl Config {
-    /// Which stores; checked by [`Config::check`].
-    pub fn store_url(&self) -> StoreUrl<'_> {
-        if self.store_url.starts_with("postgres") {
-            StoreUrl::Postgres(&self.store_url)
-        } else {
-            StoreUrl::Sqlite
-        }
-    }
-
     /// The address under which people reach this instance, without a slash at the end.
     pub fn public_url(&self) -> String {
         match &self.public_url {
@@ -284,13 +288,7 @@ impl Config {
     /// Checks what types alone don't say.
     pub fn check(&self) -> Result<(), BadValue> {
         let bad = |key, problem: &str| Err(BadValue { key, problem: problem.to_owned() });
-        let (sqlite, postgres) = (
-            self.store_url == "sqlite:",
-            ["postgres://", "postgresql://"].iter().any(|scheme| self.store_url.starts_with(scheme)),
-        );
-        if !sqlite && !postgres {
-            return bad("store_url", "must be `sqlite:` or start with `postgres://`");
-        }
+        self.check_stores()?;
         if let Some(url) = &self.public_url
             && !url::Url::parse(url)
                 .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())

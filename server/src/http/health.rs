@@ -1,6 +1,6 @@
 //! `/health/live`, `/health/ready`: whether the process is there, and whether it can do its work.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Json;
@@ -8,8 +8,9 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::RETRY_AFTER;
 use axum::response::{IntoResponse as _, Response};
-use cqrs_core::{EventBus, Log as _, Position};
-use cqrs_sql::SqlLog;
+use cqrs_core::{EventBus, EventSource, Log as _, Position};
+use cqrs_sql::ServiceStore;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -17,24 +18,34 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::instance::Instance;
+use crate::roles::ServiceName;
 
 /// How long a store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The handler without which ended sessions would still be let in.
-const ENDED_SESSIONS: &str = "ended-sessions";
+const LETS_IN: &str = parlor_auth::admission::FOLLOWER;
 
 /// Knows what the process needs.
 pub struct Health {
-    services: Vec<Checked>,
+    /// What is waited for until the stores are open.
+    waits_for: Mutex<Vec<String>>,
+    open: OnceLock<Open>,
     stop: watch::Receiver<bool>,
+}
+
+/// What is looked at once the stores are open.
+struct Open {
+    services: Vec<Checked>,
+    /// Auth's public events, wherever they come from.
+    auth: Option<Arc<dyn EventSource>>,
+    /// Where they ended when they were first heard of.
+    auth_began: OnceLock<Position>,
 }
 
 struct Checked {
     name: &'static str,
-    log: Arc<SqlLog>,
+    store: ServiceStore,
     events: EventBus,
-    /// Where its log ended when the process started.
-    start: Position,
 }
 
 /// Whether the instance can do its work.
@@ -64,52 +75,110 @@ pub struct Standing {
 }
 
 impl Health {
-    /// Of an instance that is about to start.
+    /// Of a process that has just started, until `stop` turns true.
+    pub fn new(stop: watch::Receiver<bool>) -> Self {
+        let starting = Mutex::new(vec!["the process is starting".to_owned()]);
+        Self { waits_for: starting, open: OnceLock::new(), stop }
+    }
+
+    /// Of an instance that is open.
     pub fn of(instance: &Instance, stop: watch::Receiver<bool>) -> Self {
+        let health = Self::new(stop);
+        health.opened(instance);
+        health
+    }
+
+    /// The stores can't be opened before these things are there.
+    pub fn waits_for(&self, missing: Vec<String>) {
+        *self.waits_for.lock() = missing;
+    }
+
+    /// The stores are open.
+    pub fn opened(&self, instance: &Instance) {
         let checked = instance.services.iter().map(|service| Checked {
-            name: service.name,
-            log: service.store.log.clone(),
+            name: service.name(),
+            store: service.store.clone(),
             events: service.events.clone(),
-            start: *service.store.log.head().borrow(),
         });
-        Self { services: checked.collect(), stop }
+        let open = Open {
+            services: checked.collect(),
+            auth: instance.sources.public_of(ServiceName::Auth).cloned(),
+            auth_began: OnceLock::new(),
+        };
+        // Only the first one counts, and there is only one.
+        let _ = self.open.set(open);
     }
 
     /// Asks the stores, and looks at what follows them.
     pub async fn check(&self) -> Readiness {
-        let mut missing = Vec::new();
+        let (mut missing, mut standing) = (Vec::new(), Vec::new());
         if *self.stop.borrow() {
             missing.push("the process is stopping".to_owned());
         }
-        let asked = self.services.iter().map(|service| async move {
-            // Any read that goes to the store will do.
-            let answer = tokio::time::timeout(PATIENCE, service.log.claim_owner("health", [0; 32])).await;
-            (!matches!(answer, Ok(Ok(_)))).then(|| format!("the store of {} doesn't answer", service.name))
-        });
-        missing.extend(futures::future::join_all(asked).await.into_iter().flatten());
-        let mut standing = Vec::new();
-        for service in &self.services {
-            for handler in service.events.progress() {
-                if handler.handler == ENDED_SESSIONS && handler.position < service.start {
-                    missing.push("the sessions that have ended are not known yet".to_owned());
-                }
-                if handler.error.is_none() {
-                    continue;
-                }
-                if handler.handler == ENDED_SESSIONS {
-                    missing.push("the sessions that end are not heard of".to_owned());
-                }
-                standing.push(Standing {
-                    service: service.name.to_owned(),
-                    handler: handler.handler.to_owned(),
-                    source: handler.source.to_owned(),
-                    position: handler.position.0.to_string(),
-                    head: handler.head.0.to_string(),
-                });
+        match self.open.get() {
+            None => missing.extend(self.waits_for.lock().clone()),
+            Some(open) => {
+                let asked = open.services.iter().map(Checked::ask);
+                missing.extend(futures::future::join_all(asked).await.into_iter().flatten());
+                missing.extend(open.lets_in());
+                standing = open.services.iter().flat_map(Checked::standing).collect();
             }
         }
         let status = if missing.is_empty() { "ready" } else { "unready" };
         Readiness { status: status.to_owned(), missing, standing }
+    }
+}
+
+impl Open {
+    /// What is missing for telling whose tokens are good.
+    fn lets_in(&self) -> Option<String> {
+        let auth = self.auth.as_ref()?;
+        if auth.epoch().is_nil() {
+            return Some("Kafka doesn't answer, or nothing has come from auth yet".to_owned());
+        }
+        let began = *self.auth_began.get_or_init(|| *auth.head().borrow());
+        let progress = self.services.iter().flat_map(|service| service.events.progress());
+        let follower = progress.into_iter().find(|handler| handler.handler == LETS_IN)?;
+        if follower.error.is_some() {
+            return Some("the sessions that end are not heard of".to_owned());
+        }
+        (follower.position < began).then(|| "the sessions that have ended are not known yet".to_owned())
+    }
+}
+
+impl Checked {
+    /// Which of the service's stores don't answer.
+    async fn ask(&self) -> Vec<String> {
+        // Any read that goes to the store will do.
+        let log = tokio::time::timeout(PATIENCE, self.store.log.claim_owner("health", [0; 32]));
+        let view = self.store.views.projections().first();
+        let views = tokio::time::timeout(PATIENCE, async {
+            match view {
+                Some(view) => self.store.views.place_of(view.name(), view.sources()[0]).await.map(drop),
+                None => Ok(()),
+            }
+        });
+        let (log, views) = tokio::join!(log, views);
+        let mut missing = Vec::new();
+        if !matches!(log, Ok(Ok(_))) {
+            missing.push(format!("the store of {} doesn't answer", self.name));
+        }
+        if !matches!(views, Ok(Ok(()))) {
+            missing.push(format!("the store of {}'s views doesn't answer", self.name));
+        }
+        missing
+    }
+
+    fn standing(&self) -> Vec<Standing> {
+        let handlers = self.events.progress().into_iter().filter(|handler| handler.error.is_some());
+        let stands = handlers.map(|handler| Standing {
+            service: self.name.to_owned(),
+            handler: handler.handler.to_owned(),
+            source: handler.source.to_owned(),
+            position: handler.position.0.to_string(),
+            head: handler.head.0.to_string(),
+        });
+        stands.collect()
     }
 }
 

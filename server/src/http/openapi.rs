@@ -26,7 +26,7 @@ pub fn document() -> OpenApi {
     let info =
         InfoBuilder::new().title("Parlor").version("1").description(Some(DESCRIPTION)).license(Some(license));
     let mut api = OpenApiBuilder::new().info(info.build()).build();
-    for routes in descriptions() {
+    for (_, routes) in descriptions() {
         api.merge(routes.into_openapi());
     }
     cqrs_http::openapi::complete(&mut api);

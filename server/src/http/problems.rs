@@ -46,13 +46,19 @@ const AUTH: &[ProblemKind] = &[
     ),
 ];
 
+/// The process's own.
+const PROCESS: &[ProblemKind] = &[problem(
+    421,
+    "misdirected-request",
+    "Misdirected request",
+    "The installation's reverse proxy sent this to a process that doesn't answer it. Send it to the installation's own \
+     address.",
+)];
+
 /// All of them, by status and code.
 pub(super) fn all() -> Vec<ProblemKind> {
-    let mut all: Vec<_> = [PROBLEMS, AUTH, parlor_user::problems::PROBLEMS, parlor_chat::problems::PROBLEMS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .collect();
+    let services = [AUTH, parlor_user::problems::PROBLEMS, parlor_chat::problems::PROBLEMS];
+    let mut all: Vec<_> = [PROBLEMS, PROCESS].into_iter().chain(services).flatten().copied().collect();
     all.sort_by_key(|kind| (kind.status, kind.code));
     all
 }

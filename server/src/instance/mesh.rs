@@ -2,32 +2,31 @@
 //!
 //! A token of a service's own log is waited for in the view itself. A token of another service's log S is waited for on
 //! every way by which an event of S can come to the view: directly, where the view follows `S.public`; and through a
-//! service M whose reactors follow `S.public` and whose own events, in turn, come to the view. Such a reactor's commands
-//! are committed before it moves its place, so once it has come to the position, the head of M's log covers what it made
-//! of the event, and that is waited for in the same way. (Somebody who has just registered is so known to chat: auth →
-//! user's reactor → user's log → chat's view of people.)
+//! service M whose reactors follow `S.public` and whose own events, in turn, come to the view. (Somebody who has just
+//! registered is so known to chat: auth → user's reactor → user's log → chat's view of people.)
+//!
+//! Where M runs in this process, its reactors are waited for: their commands are committed before they move their place, so
+//! that afterwards the end of M's log covers what they made of the event. Where it runs elsewhere, its source tells what it
+//! covers of S ([`EventSource::covered`]). Either way a position in M's log comes of it, which is waited for in turn.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Instant;
 
 use async_trait::async_trait;
-use cqrs_core::{EventBus, Failure, Log, Position, PositionVector};
+use cqrs_core::{EventBus, EventSource, Failure, LogSource, Position, PositionVector, Reached};
 use cqrs_http::Waiter;
 use futures::future::{BoxFuture, FutureExt as _};
 use tokio::sync::watch;
 use uuid::Uuid;
 
-use super::Service;
+use super::{Elsewhere, Service};
+use crate::roles::ServiceName;
 
-/// One service as the mesh sees it.
+/// One service of this process as the mesh sees it.
 pub struct Node {
-    /// Its name.
-    pub name: &'static str,
-    /// Its log's epoch.
-    pub epoch: Uuid,
-    /// The newest position of its log.
-    pub head: watch::Receiver<Position>,
+    /// Its log.
+    pub log: Arc<dyn EventSource>,
     /// Its event handlers.
     pub events: EventBus,
     /// Those of them that turn events into commands.
@@ -38,84 +37,166 @@ impl Node {
     /// Of a service.
     pub fn of(service: &Service) -> Self {
         Self {
-            name: service.name,
-            epoch: service.store.log.epoch(),
-            head: service.store.log.head(),
+            log: Arc::new(LogSource(service.store.log.clone())),
             events: service.events.clone(),
             reactors: service.reactors.clone(),
         }
     }
 
-    /// How far each of its reactors has come in the public events of the service called `log`.
-    fn reactors(&self, log: &str) -> Vec<watch::Receiver<Position>> {
-        let source = format!("{log}.public");
-        self.reactors.iter().filter_map(|reactor| self.events.position(reactor, &source)).collect()
+    fn name(&self) -> &'static str {
+        self.log.name()
+    }
+
+    /// How far each of its reactors has come in the public events of a service.
+    fn reactors(&self, log: ServiceName) -> Vec<watch::Receiver<Position>> {
+        self.reactors.iter().filter_map(|reactor| self.events.position(reactor, log.public())).collect()
+    }
+
+    /// How far one of its views has come in a log: its own service's, or another's public events.
+    fn place(&self, view: &str, log: ServiceName) -> Option<watch::Receiver<Position>> {
+        let source = if log.name() == self.name() { log.name() } else { log.public() };
+        self.events.position(view, source)
     }
 }
 
-/// All services of the process.
+/// All services, as they are seen in this process.
 pub struct Mesh {
     nodes: BTreeMap<&'static str, Node>,
+    elsewhere: Elsewhere,
+}
+
+/// A position in a log as it was in one epoch.
+#[derive(Debug, Clone, Copy)]
+struct At {
+    log: ServiceName,
+    epoch: Uuid,
+    position: Position,
 }
 
 impl Mesh {
-    /// Of these services.
-    pub fn new(nodes: Vec<Node>) -> Self {
-        Self { nodes: nodes.into_iter().map(|node| (node.name, node)).collect() }
+    /// Of the services of this process and the sources of the others' public events.
+    pub fn new(nodes: Vec<Node>, elsewhere: Elsewhere) -> Self {
+        Self { nodes: nodes.into_iter().map(|node| (node.name(), node)).collect(), elsewhere }
     }
 
     /// What waits for the views of the service called `service`.
     pub fn waiter(self: &Arc<Self>, service: &'static str) -> Arc<dyn Waiter> {
-        Arc::new(ServiceWaiter { mesh: self.clone(), service })
+        Arc::new(ServiceWaiter { mesh: self.clone(), service, shown: self.shown(service) })
     }
 
-    /// Waits until what `log` held at `position` has come to `view` on every way that doesn't cross `passed` again.
+    /// What each view of a service shows of which log.
+    fn shown(&self, service: &str) -> HashMap<&'static str, Vec<Shown>> {
+        let mut shown: HashMap<_, Vec<Shown>> = HashMap::new();
+        let Some(keeper) = self.nodes.get(service) else { return shown };
+        for handler in keeper.events.progress() {
+            let followed = ServiceName::of_source(handler.source).and_then(|log| {
+                let place = keeper.events.reached(handler.handler, handler.source)?;
+                Some(Shown { log, of: self.source(log)?, place })
+            });
+            shown.entry(handler.handler).or_default().extend(followed);
+        }
+        shown
+    }
+
+    /// A source that knows a log's epoch.
+    fn source(&self, log: ServiceName) -> Option<Arc<dyn EventSource>> {
+        let own = self.nodes.get(log.name()).map(|node| &node.log);
+        own.or_else(|| self.elsewhere.get(log.name())).cloned()
+    }
+
+    /// The present epoch of a log, if it is known here.
+    fn epoch(&self, log: ServiceName) -> Option<Uuid> {
+        let known = |epoch: Uuid| Some(epoch).filter(|epoch| !epoch.is_nil());
+        if let Some(source) = self.source(log) {
+            // In this process it is known from the start, whatever it is.
+            return if self.nodes.contains_key(log.name()) {
+                Some(source.epoch())
+            } else {
+                known(source.epoch())
+            };
+        }
+        let told = |source: &Arc<dyn EventSource>| known(source.covered(log.name())?.borrow().epoch);
+        self.elsewhere.values().find_map(told)
+    }
+
+    /// Waits until what a log held has come to `view` on every way that doesn't cross `passed` again.
     fn arrive<'a>(
         &'a self,
         keeper: &'a Node,
         view: &'static str,
-        log: &'a str,
-        position: Position,
-        passed: &'a [&'a str],
+        at: At,
+        passed: &'a [ServiceName],
     ) -> BoxFuture<'a, ()> {
         async move {
-            if log == keeper.name {
-                return reach(keeper.events.position(view, log), position).await;
+            let direct = reach(keeper.place(view, at.log), at.position);
+            if at.log.name() == keeper.name() {
+                return direct.await;
             }
-            let direct = reach(keeper.events.position(view, &format!("{log}.public")), position);
-            let ways = self.nodes.values().filter(|node| node.name != log && !passed.contains(&node.name));
-            let through = ways.map(|node| async move {
-                let reactors = node.reactors(log);
-                let passed: Vec<&str> = passed.iter().copied().chain([log]).collect();
-                if reactors.is_empty() || !self.leads(node.name, keeper, view, &passed) {
-                    return;
+            let passed: Vec<_> = passed.iter().copied().chain([at.log]).collect();
+            let through = ServiceName::ALL.into_iter().filter(|service| !passed.contains(service));
+            let through = through.map(|service| {
+                let passed = &passed;
+                async move {
+                    if leads(service, keeper, view, passed)
+                        && let Some(made) = self.made(service, at, passed).await
+                    {
+                        self.arrive(keeper, view, made, passed).await;
+                    }
                 }
-                for reactor in reactors {
-                    reach(Some(reactor), position).await;
-                }
-                let made = *node.head.borrow();
-                self.arrive(keeper, view, node.name, made, &passed).await;
             });
             futures::future::join(direct, futures::future::join_all(through)).await;
         }
         .boxed()
     }
 
-    /// Whether events of `log` can come to `view` without crossing `passed`.
-    fn leads(&self, log: &str, keeper: &Node, view: &str, passed: &[&str]) -> bool {
-        if log == keeper.name {
-            return keeper.events.position(view, log).is_some();
+    /// Waits until all that `service` makes of what a log held is in its own log: up to there. Nothing if it makes nothing
+    /// of it, as far as this process can see.
+    async fn made(&self, service: ServiceName, at: At, passed: &[ServiceName]) -> Option<At> {
+        if let Some(node) = self.nodes.get(service.name()) {
+            let reactors = node.reactors(at.log);
+            if reactors.is_empty() {
+                return None;
+            }
+            for reactor in reactors {
+                reach(Some(reactor), at.position).await;
+            }
+            let position = *node.log.head().borrow();
+            return Some(At { log: service, epoch: node.log.epoch(), position });
         }
-        if keeper.events.position(view, &format!("{log}.public")).is_some() {
-            return true;
+        let source = self.elsewhere.get(service.name())?;
+        if !turns(service, at.log, passed) {
+            return None;
         }
-        let passed: Vec<&str> = passed.iter().copied().chain([log]).collect();
-        self.nodes.values().any(|node| {
-            !passed.contains(&node.name)
-                && !node.reactors(log).is_empty()
-                && self.leads(node.name, keeper, view, &passed)
-        })
+        let mut covered = source.covered(at.log.name())?;
+        let told = covered.wait_for(|told| told.epoch == at.epoch && told.upstream >= at.position).await;
+        let Ok(position) = told.map(|told| told.at) else { std::future::pending().await };
+        Some(At { log: service, epoch: source.epoch(), position })
     }
+}
+
+/// Whether events of `log` can come to a view of `keeper` without crossing `passed`.
+fn leads(log: ServiceName, keeper: &Node, view: &str, passed: &[ServiceName]) -> bool {
+    if keeper.place(view, log).is_some() {
+        return true;
+    }
+    if log.name() == keeper.name() {
+        return false;
+    }
+    let passed: Vec<_> = passed.iter().copied().chain([log]).collect();
+    ServiceName::ALL.into_iter().any(|service| {
+        !passed.contains(&service)
+            && service.reacts_to().contains(&log)
+            && leads(service, keeper, view, &passed)
+    })
+}
+
+/// Whether `service` turns events of `log` into events of its own, itself or by others that don't lie in `passed`.
+fn turns(service: ServiceName, log: ServiceName, passed: &[ServiceName]) -> bool {
+    let passed: Vec<_> = passed.iter().copied().chain([service]).collect();
+    service
+        .reacts_to()
+        .iter()
+        .any(|source| *source == log || (!passed.contains(source) && turns(*source, log, &passed)))
 }
 
 /// Waits until a handler has come to `position`; one that isn't there has nothing to come to.
@@ -128,9 +209,18 @@ async fn reach(handler: Option<watch::Receiver<Position>>, position: Position) {
     }
 }
 
+/// What a view shows of a log.
+struct Shown {
+    log: ServiceName,
+    of: Arc<dyn EventSource>,
+    place: Reached,
+}
+
 struct ServiceWaiter {
     mesh: Arc<Mesh>,
     service: &'static str,
+    /// By view, gathered once: every query asks.
+    shown: HashMap<&'static str, Vec<Shown>>,
 }
 
 #[async_trait]
@@ -141,18 +231,28 @@ impl Waiter for ServiceWaiter {
         wanted: &PositionVector,
         deadline: Instant,
     ) -> Result<(), Failure> {
-        let Some(keeper) = self.mesh.nodes.get(self.service) else { return Ok(()) };
-        for (log, epoch, _) in wanted.iter() {
-            match self.mesh.nodes.get(log) {
-                Some(node) if node.epoch == epoch => {}
-                Some(_) => return Err(Failure::EpochChanged),
-                // Made by an instance that had this service; this one will never get there.
-                None => return Err(Failure::ViewBehind),
+        let mesh = &self.mesh;
+        let Some(keeper) = mesh.nodes.get(self.service) else { return Ok(()) };
+        let mut arrivals = Vec::new();
+        for (log, epoch, position) in wanted.iter() {
+            let Some(log) = ServiceName::ALL.into_iter().find(|service| service.name() == log) else {
+                // Made by an installation that had this service; this one will never get there.
+                return Err(Failure::ViewBehind);
+            };
+            let present = mesh.epoch(log);
+            if present.is_some_and(|present| present != epoch) {
+                return Err(Failure::EpochChanged);
             }
+            let concerned = views.iter().copied().filter(|view| leads(log, keeper, view, &[]));
+            let concerned: Vec<_> = concerned.collect();
+            if present.is_none() && !concerned.is_empty() {
+                // Nothing has been heard of it yet.
+                return Err(Failure::ViewBehind);
+            }
+            arrivals.extend(
+                concerned.into_iter().map(|view| mesh.arrive(keeper, view, At { log, epoch, position }, &[])),
+            );
         }
-        let arrivals = wanted.iter().flat_map(|(log, _, position)| {
-            views.iter().map(move |view| self.mesh.arrive(keeper, view, log, position, &[]))
-        });
         tokio::time::timeout_at(deadline.into(), futures::future::join_all(arrivals))
             .await
             .map(drop)
@@ -160,20 +260,20 @@ impl Waiter for ServiceWaiter {
     }
 
     fn position(&self, views: &'static [&'static str]) -> PositionVector {
-        let Some(keeper) = self.mesh.nodes.get(self.service) else { return PositionVector::default() };
-        let mut held: BTreeMap<&str, Position> = BTreeMap::new();
-        for handler in keeper.events.progress() {
-            if !views.contains(&handler.handler) {
-                continue;
-            }
-            let log = handler.source.strip_suffix(".public").unwrap_or(handler.source);
-            let least = held.entry(log).or_insert(handler.position);
-            *least = handler.position.min(*least);
+        let mut held: [Option<(&Shown, Position)>; ServiceName::ALL.len()] = Default::default();
+        for shown in views.iter().filter_map(|view| self.shown.get(view)).flatten() {
+            let position = shown.place.now();
+            let least = &mut held[shown.log as usize];
+            *least = match *least {
+                Some((first, least)) => Some((first, least.min(position))),
+                None => Some((shown, position)),
+            };
         }
         let mut vector = PositionVector::default();
-        for (log, position) in held {
-            if let Some(node) = self.mesh.nodes.get(log) {
-                vector.advance(log, node.epoch, position);
+        for (shown, position) in held.into_iter().flatten() {
+            let epoch = shown.of.epoch();
+            if !epoch.is_nil() || self.mesh.nodes.contains_key(shown.log.name()) {
+                vector.advance(shown.log.name(), epoch, position);
             }
         }
         vector
@@ -184,27 +284,42 @@ impl Waiter for ServiceWaiter {
 mod tests {
     use std::time::Duration;
 
-    use cqrs_core::{Batch, EventHandler, EventSource, Fence, HandlerError, RunMode, StoreError};
+    use cqrs_core::{Batch, Covered, EventHandler, Fence, HandlerError, RunMode, StoreError};
     use parking_lot::Mutex;
 
     use super::*;
 
-    /// A log that is only a position.
-    struct Log(&'static str, watch::Sender<Position>);
+    /// A log that is only a position, and what it covers of another.
+    struct Log {
+        name: &'static str,
+        epoch: Uuid,
+        head: watch::Sender<Position>,
+        covered: Option<(&'static str, watch::Sender<Covered>)>,
+    }
+
+    impl Log {
+        fn new(name: &'static str, head: &watch::Sender<Position>) -> Self {
+            Self { name, epoch: Uuid::nil(), head: head.clone(), covered: None }
+        }
+    }
 
     #[async_trait]
     impl EventSource for Log {
         fn name(&self) -> &'static str {
-            self.0
+            self.name
         }
         fn epoch(&self) -> Uuid {
-            Uuid::nil()
+            self.epoch
         }
         async fn read(&self, _: Position, _: usize) -> Result<Batch, StoreError> {
-            Ok(Batch { events: Vec::new(), upto: *self.1.borrow() })
+            Ok(Batch { events: Vec::new(), upto: *self.head.borrow() })
         }
         fn head(&self) -> watch::Receiver<Position> {
-            self.1.subscribe()
+            self.head.subscribe()
+        }
+        fn covered(&self, log: &str) -> Option<watch::Receiver<Covered>> {
+            let (upstream, covered) = self.covered.as_ref()?;
+            (*upstream == log).then(|| covered.subscribe())
         }
     }
 
@@ -277,25 +392,23 @@ mod tests {
             handler.map_or(EventBus::builder(), |handler| empty.subscribe(Arc::new(handler))).build().unwrap()
         };
         let node = |name, head: &watch::Sender<Position>, events, reactors| Node {
-            name,
-            epoch: Uuid::nil(),
-            head: head.subscribe(),
+            log: Arc::new(Log::new(name, head)),
             events,
             reactors,
         };
-        let in_user = bus(Some(profile), Log("auth.public", auth.clone()));
-        let in_chat = bus(Some(people), Log("user.public", user.clone()));
+        let in_user = bus(Some(profile), Log::new("auth.public", &auth));
+        let in_chat = bus(Some(people), Log::new("user.public", &user));
         let (stop, stopped) = watch::channel(false);
         for bus in [in_user.clone(), in_chat.clone()] {
             let stopped = stopped.clone();
             tokio::spawn(async move { bus.run(stopped, RunMode::Follow).await });
         }
-        let mesh = Mesh::new(vec![
-            node("auth", &auth, bus(None, Log("user.public", user.clone())), Vec::new()),
+        let nodes = vec![
+            node("auth", &auth, bus(None, Log::new("user.public", &user)), Vec::new()),
             node("user", &user, in_user, vec!["profile"]),
             node("chat", &chat, in_chat, Vec::new()),
-        ]);
-        World { mesh: Arc::new(mesh), reactor, view, _stop: stop }
+        ];
+        World { mesh: Arc::new(Mesh::new(nodes, Elsewhere::new())), reactor, view, _stop: stop }
     }
 
     async fn waits(world: &World, log: &str, epoch: Uuid, position: u64, ms: u64) -> Result<(), Failure> {
@@ -331,5 +444,105 @@ mod tests {
         let world = newcomer();
         assert!(matches!(waits(&world, "auth", Uuid::max(), 1, LONG).await, Err(Failure::EpochChanged)));
         assert!(matches!(waits(&world, "payments", Uuid::nil(), 1, LONG).await, Err(Failure::ViewBehind)));
+    }
+
+    /// Chat alone: its view of people follows the user service, which runs elsewhere and says what it covers of auth.
+    struct Alone {
+        mesh: Arc<Mesh>,
+        user: watch::Sender<Position>,
+        covered: watch::Sender<Covered>,
+        _stop: watch::Sender<bool>,
+    }
+
+    const USER: Uuid = Uuid::from_u128(7);
+    const AUTH: Uuid = Uuid::from_u128(8);
+
+    fn alone(epoch: Uuid) -> Alone {
+        let user = watch::Sender::new(Position(6));
+        let covered = watch::Sender::new(Covered::default());
+        let source: Arc<dyn EventSource> = Arc::new(Log {
+            name: "user.public",
+            epoch,
+            head: user.clone(),
+            covered: Some(("auth", covered.clone())),
+        });
+        let (_, open) = watch::channel(true);
+        let people = Handler {
+            name: "people",
+            source: &["user.public"],
+            gate: open,
+            then: Mutex::default(),
+            place: Mutex::new(Position(6)),
+        };
+        let events = EventBus::builder().source(source.clone()).subscribe(Arc::new(people)).build().unwrap();
+        let (stop, stopped) = watch::channel(false);
+        let running = events.clone();
+        tokio::spawn(async move { running.run(stopped, RunMode::Follow).await });
+        let chat = Node {
+            log: Arc::new(Log::new("chat", &watch::Sender::new(Position(0)))),
+            events,
+            reactors: Vec::new(),
+        };
+        let mesh = Arc::new(Mesh::new(vec![chat], Elsewhere::from([("user", source)])));
+        Alone { mesh, user, covered, _stop: stop }
+    }
+
+    async fn waits_alone(
+        alone: &Alone,
+        log: &str,
+        epoch: Uuid,
+        position: u64,
+        ms: u64,
+    ) -> Result<(), Failure> {
+        let wanted = PositionVector::of(log, epoch, Position(position));
+        let deadline = Instant::now() + Duration::from_millis(ms);
+        alone.mesh.waiter("chat").wait(&["people"], &wanted, deadline).await
+    }
+
+    #[tokio::test]
+    async fn what_another_process_makes_of_an_event_is_waited_for_by_what_its_source_says_it_covers() {
+        let alone = alone(USER);
+        // Nothing is known of auth yet, and then not enough.
+        assert!(matches!(waits_alone(&alone, "auth", AUTH, 3, LONG).await, Err(Failure::ViewBehind)));
+        let covers = |upstream, at| Covered { epoch: AUTH, upstream: Position(upstream), at: Position(at) };
+        alone.covered.send_replace(covers(2, 6));
+        assert!(matches!(waits_alone(&alone, "auth", AUTH, 3, 20).await, Err(Failure::ViewBehind)));
+        // The profile stands at 9 of user's log, and the view isn't there yet.
+        alone.covered.send_replace(covers(3, 9));
+        assert!(matches!(waits_alone(&alone, "auth", AUTH, 3, 200).await, Err(Failure::ViewBehind)));
+        alone.user.send_replace(Position(9));
+        waits_alone(&alone, "auth", AUTH, 3, LONG).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn an_epoch_that_is_not_known_yet_is_behind_and_another_one_is_gone() {
+        let unheard = alone(Uuid::nil());
+        assert!(matches!(waits_alone(&unheard, "user", USER, 1, LONG).await, Err(Failure::ViewBehind)));
+        assert_eq!(unheard.mesh.waiter("chat").position(&["people"]), PositionVector::default());
+        let heard = alone(USER);
+        assert!(matches!(waits_alone(&heard, "user", AUTH, 1, LONG).await, Err(Failure::EpochChanged)));
+        heard.covered.send_replace(Covered { epoch: AUTH, upstream: Position(9), at: Position(6) });
+        assert!(matches!(waits_alone(&heard, "auth", USER, 1, LONG).await, Err(Failure::EpochChanged)));
+    }
+
+    #[tokio::test]
+    async fn what_cannot_come_to_a_view_is_not_waited_for() {
+        // Chat hears nothing of what notification says, and its view of people follows nobody who would.
+        waits_alone(&alone(USER), "notification", Uuid::from_u128(9), 5, LONG).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_view_shows_how_far_it_has_come_in_each_log() {
+        let alone = alone(USER);
+        waits_alone(&alone, "user", USER, 6, LONG).await.unwrap();
+        let shown = alone.mesh.waiter("chat").position(&["people"]);
+        assert_eq!(shown, PositionVector::of("user", USER, Position(6)));
+    }
+
+    #[test]
+    fn auth_s_events_come_to_notification_s_log_by_its_own_reactors_and_user_s_by_auth() {
+        use ServiceName::{Auth, Chat, Notification, User};
+        assert!(turns(User, Auth, &[Auth]) && turns(Notification, User, &[User]));
+        assert!(!turns(Chat, Auth, &[Auth]) && !turns(User, Chat, &[Chat]));
     }
 }

@@ -1,29 +1,33 @@
-//! One Parlor: its services on their stores, wired to each other.
+//! One Parlor, or a process of one: its services on their stores, wired to each other.
 
 mod mesh;
 mod services;
+mod sources;
 mod stores;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use cqrs_core::{
-    CommandBus, EventBus, EventBusError, EventSource, QueryBus, RegistrationError, RunMode, StoreError,
+    CommandBus, EventBus, EventBusError, EventSource, Failure, QueryBus, RegistrationError, RunMode,
+    StoreError,
 };
-use cqrs_http::{Edge, EdgeParts, HttpOptions, Routes};
+use cqrs_http::{Authenticator, Edge, EdgeParts, HttpOptions, Routes};
 use cqrs_sql::ServiceStore;
-use parlor_auth::Auth;
 use parlor_auth::mail::OutboxWorker;
+use parlor_auth::{Admission, Auth};
 use parlor_chat::live::Live;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 pub use mesh::{Mesh, Node};
 pub use services::descriptions;
-pub use stores::Ground;
+pub use sources::{Others, Sources};
+pub use stores::{Base, Ground};
 
 use crate::config::Config;
 use crate::data_dir::DataDirError;
+use crate::roles::{Roles, ServiceName};
 
 /// Why an instance can't be opened.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +43,9 @@ pub enum OpenError {
         /// Why.
         error: StoreError,
     },
+    /// Databases that may answer later.
+    #[error("{}", .0.join("; "))]
+    Unreachable(Vec<String>),
     /// The stores are another instance's.
     #[error(
         "the stores belong to another instance: their secret isn't the one in {}; take the data folder that they were \
@@ -48,6 +55,9 @@ pub enum OpenError {
     /// The auth service.
     #[error(transparent)]
     Auth(#[from] parlor_auth::StartError),
+    /// The signing keys.
+    #[error("the signing keys can't be told of: {0}")]
+    SigningKeys(Failure),
     /// The mail server's settings.
     #[error("mail: {0}")]
     Mail(String),
@@ -63,12 +73,26 @@ impl OpenError {
     fn store(store: impl Into<String>, error: StoreError) -> Self {
         Self::Store { store: store.into(), error }
     }
+
+    /// What doesn't answer, if that is all that is wrong.
+    pub fn unreachable(&self) -> Option<Vec<String>> {
+        match self {
+            Self::Unreachable(missing) => Some(missing.clone()),
+            Self::Store { store, error: StoreError::Unavailable(detail) } => {
+                Some(vec![format!("the database of {store} doesn't answer: {detail}")])
+            }
+            Self::SigningKeys(Failure::Unavailable(detail)) => {
+                Some(vec![format!("the database of auth doesn't answer: {detail}")])
+            }
+            _ => None,
+        }
+    }
 }
 
 /// One service of an instance.
 pub struct Service {
-    /// Its name, which is its log's.
-    pub name: &'static str,
+    /// Which.
+    pub service: ServiceName,
     /// Its log and views.
     pub store: ServiceStore,
     /// What carries out its commands.
@@ -83,41 +107,72 @@ pub struct Service {
     pub routes: Routes,
 }
 
-/// All services on their stores. Nothing runs yet: operators' commands need no more.
+impl Service {
+    /// Its name, which is its log's.
+    pub fn name(&self) -> &'static str {
+        self.service.name()
+    }
+}
+
+/// The services of a process on their stores. Nothing runs yet: operators' commands need no more.
 pub struct Instance {
+    /// What the process does of the whole.
+    pub roles: Roles,
     /// What all services share.
     pub ground: Ground,
     /// The services, in the order of their routes.
     pub services: Vec<Service>,
-    /// The auth service, which also knows who asks.
-    pub auth: Auth,
-    /// Live delivery.
-    pub live: Live,
+    /// The auth service, where it runs in this process.
+    pub auth: Option<Auth>,
+    /// What lets requests in.
+    pub admission: Admission,
+    /// Live delivery, where chat runs in this process.
+    pub live: Option<Live>,
     /// Every source of events.
-    pub sources: Vec<Arc<dyn EventSource>>,
-    outbox: OutboxWorker,
+    pub sources: Sources,
+    outbox: Option<OutboxWorker>,
 }
 
 impl Instance {
-    /// Opens the stores, making what isn't there, and puts the services on them.
-    pub async fn open(config: &Config) -> Result<Self, OpenError> {
-        let ground = Ground::open(config).await?;
-        services::assemble(config, ground).await
+    /// Opens the stores of the process's services, making what isn't there, and puts the services on them. Of the
+    /// services that it doesn't run it hears as `others` says.
+    pub async fn open(
+        config: &Config,
+        roles: &Roles,
+        base: &Arc<Base>,
+        others: &Others,
+    ) -> Result<Self, OpenError> {
+        let services: Vec<_> = roles.services.iter().copied().collect();
+        let ground = Ground::open(config, base.clone(), &services).await?;
+        services::assemble(config, roles, ground, others).await
+    }
+
+    /// Makes and upgrades the tables of these services' stores, and nothing else.
+    pub async fn migrate(config: &Config, roles: &Roles, base: &Arc<Base>) -> Result<(), OpenError> {
+        let services: Vec<_> = roles.services.iter().copied().collect();
+        let ground = Ground::open(config, base.clone(), &services).await?;
+        services::open_stores(config, roles, &ground).await.map(drop)
     }
 
     /// Every service's routes, each on its own edge.
     pub fn router(&self, options: &HttpOptions) -> axum::Router {
-        let mesh = Arc::new(Mesh::new(self.services.iter().map(Node::of).collect()));
+        let nodes = self.services.iter().map(Node::of).collect();
+        let mesh = Arc::new(Mesh::new(nodes, self.sources.elsewhere()));
         let mut router = axum::Router::new();
         for service in &self.services {
+            let authenticator: Arc<dyn Authenticator> = match &self.auth {
+                // Asks the log itself for service keys.
+                Some(auth) => Arc::new(auth.clone()),
+                None => Arc::new(self.admission.clone()),
+            };
             let edge = Edge::new(EdgeParts {
                 commands: service.commands.clone(),
                 queries: service.queries.clone(),
-                log: service.name,
+                log: service.name(),
                 epoch: cqrs_core::Log::epoch(&*service.store.log),
                 tokens: self.ground.tokens.clone(),
-                waiter: mesh.waiter(service.name),
-                authenticator: Arc::new(self.auth.clone()),
+                waiter: mesh.waiter(service.name()),
+                authenticator,
                 options: options.clone(),
             });
             let (served, _) = service.routes.clone().split_for_parts();
@@ -129,19 +184,23 @@ impl Instance {
     /// Starts what runs in the background: event handlers, mails, the signing keys' rotation. Ends with `stop`.
     pub fn start(self, stop: &watch::Receiver<bool>) -> Running {
         let mut tasks = JoinSet::new();
+        let mode = if self.roles.handle_events() { RunMode::Follow } else { RunMode::Observe };
         for service in &self.services {
             let (events, stop) = (service.events.clone(), stop.clone());
-            tasks.spawn(async move { events.run(stop, RunMode::Follow).await });
+            tasks.spawn(async move { events.run(stop, mode).await });
         }
-        let (auth, stopped) = (self.auth.clone(), stop.clone());
-        tasks.spawn(async move { tend_keys(&auth, stopped).await });
+        if let Some(auth) = self.auth.clone() {
+            let stopped = stop.clone();
+            tasks.spawn(async move { tend_keys(&auth, stopped).await });
+        }
         // Ends when the auth service is dropped; mails that are left are in nobody's way.
-        let outbox = tokio::spawn(self.outbox.run());
+        let outbox = self.outbox.map(|outbox| tokio::spawn(outbox.run()));
         Running {
             services: self.services,
             auth: self.auth,
             ground: self.ground,
             live: self.live,
+            sources: self.sources,
             tasks,
             outbox,
         }
@@ -153,15 +212,12 @@ const KEYS_TENDED_EVERY: std::time::Duration = std::time::Duration::from_mins(5)
 
 async fn tend_keys(auth: &Auth, mut stop: watch::Receiver<bool>) {
     loop {
-        let tended = auth.clone();
-        match tokio::task::spawn_blocking(move || tended.tend_keys()).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the signing keys can't be looked after"),
-            Err(error) => tracing::error!(%error, "looking after the signing keys failed"),
-        }
         tokio::select! {
             _ = stop.wait_for(|stop| *stop) => return,
             () = tokio::time::sleep(KEYS_TENDED_EVERY) => {}
+        }
+        if let Err(error) = auth.tend_keys().await {
+            tracing::error!(%error, "the signing keys can't be looked after");
         }
     }
 }
@@ -170,21 +226,30 @@ async fn tend_keys(auth: &Auth, mut stop: watch::Receiver<bool>) {
 pub struct Running {
     /// The services.
     pub services: Vec<Service>,
-    /// The auth service.
-    pub auth: Auth,
+    /// The auth service, where it runs in this process.
+    pub auth: Option<Auth>,
     /// What all services share.
     pub ground: Ground,
-    /// Live delivery.
-    pub live: Live,
+    /// Live delivery, where chat runs in this process.
+    pub live: Option<Live>,
+    /// Every source of events.
+    pub sources: Sources,
     tasks: JoinSet<()>,
-    outbox: tokio::task::JoinHandle<()>,
+    outbox: Option<tokio::task::JoinHandle<()>>,
 }
 
 impl Running {
     /// Waits for what runs in the background to come to its end, once it was told to stop.
     pub async fn finish(mut self) {
-        self.auth.finish().await;
+        if let Some(auth) = &self.auth {
+            auth.finish().await;
+        }
         while self.tasks.join_next().await.is_some() {}
-        self.outbox.abort();
+        if let Some(outbox) = &self.outbox {
+            outbox.abort();
+        }
     }
 }
+
+/// The sources of other services' public events, by the services' names.
+pub type Elsewhere = std::collections::BTreeMap<&'static str, Arc<dyn EventSource>>;

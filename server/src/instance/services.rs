@@ -1,65 +1,138 @@
-//! What a process runs: the services, each with what it handles, what it follows and who hears of it.
+//! What a process runs: its services, each with what it handles, what it follows and who hears of it.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::{
-    CommandBus, CommandBusBuilder, Deadline, EventBusBuilder, EventSource, Idempotency, Log as _, Reactor,
-    Tracing,
+    CommandBus, CommandBusBuilder, Deadline, EventBusBuilder, Idempotency, Log as _, Reactor, Tracing,
 };
 use cqrs_http::{Cursors, Routes};
 use cqrs_sql::ServiceStore;
 use parlor_auth::mail::{FileMailer, Mailer, OutboxWorker, SmtpMailer};
 use parlor_auth::tokens::InstanceSecret;
-use parlor_auth::{Auth, AuthOptions, AuthPublisher, FollowsEndedSessions, FollowsUsers};
+use parlor_auth::tokens::access::TokenSettings;
+use parlor_auth::{Admission, AdmissionProjection, Auth, AuthOptions, FollowsAdmission, FollowsUsers};
 use parlor_chat::live::{Live, QueueLimits};
 
-use super::{Ground, Instance, OpenError, Service};
+use super::{Ground, Instance, OpenError, Others, Service, Sources};
 use crate::config::Config;
+use crate::roles::{Roles, ServiceName};
 
 /// Every service's routes, for the API's description.
-pub fn descriptions() -> Vec<Routes> {
-    let live = parlor_chat::live::sse::described();
-    vec![
-        parlor_auth::routes(),
-        parlor_user::routes(),
-        parlor_chat::routes().merge(live),
-        parlor_notification::routes(),
-    ]
+pub fn descriptions() -> Vec<(ServiceName, Routes)> {
+    let routes = |service| match service {
+        ServiceName::Auth => parlor_auth::routes(),
+        ServiceName::User => parlor_user::routes(),
+        ServiceName::Chat => parlor_chat::routes().merge(parlor_chat::live::sse::described()),
+        ServiceName::Notification => parlor_notification::routes(),
+    };
+    ServiceName::ALL.into_iter().map(|service| (service, routes(service))).collect()
 }
 
-/// Opens every service's stores and puts the services on them.
-pub(super) async fn assemble(config: &Config, ground: Ground) -> Result<Instance, OpenError> {
-    let (auth, user, chat, notification) = tokio::try_join!(
-        ground.service(parlor_auth::NAME, parlor_auth::projections(), None),
-        ground.service(parlor_user::NAME, parlor_user::projections(), parlor_user::WRITE_SCHEMA),
-        ground.service(parlor_chat::NAME, parlor_chat::projections(), parlor_chat::WRITE_SCHEMA),
-        ground.service(
-            parlor_notification::NAME,
-            parlor_notification::projections(),
-            parlor_notification::WRITE_SCHEMA
-        ),
-    )?;
-    let sources: Vec<Arc<dyn EventSource>> = [
-        ground.sources(&auth, "auth.public", AuthPublisher),
-        ground.sources(&user, "user.public", parlor_user::publisher()),
-        ground.sources(&chat, "chat.public", parlor_chat::publisher()),
-        ground.sources(&notification, "notification.public", parlor_notification::publisher()),
-    ]
-    .into_iter()
-    .flatten()
-    .collect();
-    let wiring = Wiring { ground: &ground, sources: &sources, deadline: config.deadline() };
-    let (auth_service, auth, outbox) = wiring.auth(config, auth)?;
-    let (chat_service, live) = wiring.chat(chat)?;
-    let services = vec![auth_service, wiring.user(user)?, chat_service, wiring.notification(notification)?];
-    Ok(Instance { ground, services, auth, live, sources, outbox })
+/// The service in whose store a process keeps what lets requests in: the first of its own.
+fn keeper(roles: &Roles) -> Option<ServiceName> {
+    roles.services.first().copied()
+}
+
+/// Opens the stores of the process's services; all that don't answer are named.
+pub(super) async fn open_stores(
+    config: &Config,
+    roles: &Roles,
+    ground: &Ground,
+) -> Result<Vec<(ServiceName, ServiceStore)>, OpenError> {
+    let opening = roles.services.iter().map(|service| {
+        let mut projections = service.projections();
+        if keeper(roles) == Some(*service) {
+            projections.push(Arc::new(AdmissionProjection));
+        }
+        async move { (*service, ground.service(config, *service, projections).await) }
+    });
+    let (mut stores, mut unreachable) = (Vec::new(), Vec::new());
+    for (service, opened) in futures::future::join_all(opening).await {
+        match opened {
+            Ok(store) => stores.push((service, store)),
+            Err(error) => match error.unreachable() {
+                Some(missing) => unreachable.extend(missing),
+                None => return Err(error),
+            },
+        }
+    }
+    if unreachable.is_empty() { Ok(stores) } else { Err(OpenError::Unreachable(unreachable)) }
+}
+
+/// Opens the stores of the process's services and puts the services on them.
+pub(super) async fn assemble(
+    config: &Config,
+    roles: &Roles,
+    ground: Ground,
+    others: &Others,
+) -> Result<Instance, OpenError> {
+    let stores = open_stores(config, roles, &ground).await?;
+    let mut sources = Sources::default();
+    for (service, store) in &stores {
+        sources.add(&ground, *service, store);
+    }
+    others.add_to(&mut sources, roles);
+    let secret = InstanceSecret::new(ground.base.secret);
+    let admission = Admission::new(TokenSettings::of_instance(&config.public_url()), &secret);
+    let mut instance = Instance {
+        roles: roles.clone(),
+        services: Vec::with_capacity(stores.len()),
+        auth: None,
+        admission,
+        live: None,
+        sources,
+        outbox: None,
+        ground,
+    };
+    for (service, store) in stores {
+        instance.add(config, service, store).await?;
+    }
+    Ok(instance)
+}
+
+impl Instance {
+    async fn add(
+        &mut self,
+        config: &Config,
+        service: ServiceName,
+        store: ServiceStore,
+    ) -> Result<(), OpenError> {
+        let wiring = Wiring {
+            ground: &self.ground,
+            sources: &self.sources,
+            admission: &self.admission,
+            keeps_admission: keeper(&self.roles) == Some(service),
+            deadline: config.deadline(),
+        };
+        let service = match service {
+            ServiceName::Auth => {
+                let (service, auth, outbox) = wiring.auth(config, store)?;
+                // Before anybody signs in: who signs with a key has told of it.
+                auth.tend_keys().await.map_err(OpenError::SigningKeys)?;
+                (self.auth, self.outbox) = (Some(auth), Some(outbox));
+                service
+            }
+            ServiceName::User => wiring.user(store)?,
+            ServiceName::Chat => {
+                let (service, live) = wiring.chat(store)?;
+                self.live = Some(live);
+                service
+            }
+            ServiceName::Notification => wiring.notification(store)?,
+        };
+        self.services.push(service);
+        Ok(())
+    }
 }
 
 /// What every service is given alike.
 struct Wiring<'a> {
     ground: &'a Ground,
-    sources: &'a [Arc<dyn EventSource>],
+    sources: &'a Sources,
+    admission: &'a Admission,
+    /// Whether what lets requests in is kept in this service's store.
+    keeps_admission: bool,
     deadline: Duration,
 }
 
@@ -68,21 +141,20 @@ impl Wiring<'_> {
         let options = AuthOptions {
             settings: config.auth_settings(),
             public_url: &config.public_url(),
-            keys: &self.ground.data.folder("keys")?.join("signing"),
-            secret: &InstanceSecret::new(self.ground.secret),
+            keys: &self.ground.base.data.folder("keys")?.join("signing"),
+            secret: &InstanceSecret::new(self.ground.base.secret),
+            admission: self.admission.clone(),
             mailer: mailer(config, self.ground)?,
         };
         let (auth, outbox) = Auth::new(store.executor.clone(), options)?;
         let commands = self.commands(parlor_auth::commands(&auth))?;
-        let sessions = auth.verifier.ended_sessions().clone();
-        let ended = FollowsEndedSessions::new(store.source(), sessions, self.ground.clock.clone());
         let users = FollowsUsers::new(commands.clone(), store.executor.clone());
         let service = Service {
-            name: parlor_auth::NAME,
+            service: ServiceName::Auth,
             queries: parlor_auth::queries(&auth, &store.views).build()?,
             routes: parlor_auth::routes(),
             reactors: vec![users.name()],
-            events: self.react(self.events(&store).subscribe(Arc::new(ended)), users, &store).build()?,
+            events: self.react(self.events(ServiceName::Auth, &store), users, &store).build()?,
             commands,
             store,
         };
@@ -94,11 +166,11 @@ impl Wiring<'_> {
         let commands = self.commands(parlor_user::commands(&deps))?;
         let profile = parlor_user::profile_of_account(&deps, &commands);
         Ok(Service {
-            name: parlor_user::NAME,
+            service: ServiceName::User,
             queries: parlor_user::queries(&deps).build()?,
             routes: parlor_user::routes(),
             reactors: vec![profile.name()],
-            events: self.react(self.events(&store), profile, &store).build()?,
+            events: self.react(self.events(ServiceName::User, &store), profile, &store).build()?,
             commands,
             store,
         })
@@ -108,14 +180,14 @@ impl Wiring<'_> {
         let cursors = Cursors::new(self.ground.tokens.clone(), store.log.epoch());
         let deps = parlor_chat::Deps { store: store.clone(), cursors };
         let tokens = self.ground.tokens.clone();
-        let live = Live::new(&store, &self.public(), tokens, QueueLimits::default());
+        let live = Live::new(&store, &self.sources.public(), tokens, QueueLimits::default());
         let service = Service {
-            name: parlor_chat::NAME,
+            service: ServiceName::Chat,
             commands: self.commands(parlor_chat::commands(&deps))?,
             queries: parlor_chat::queries(&deps).build()?,
             routes: parlor_chat::routes().merge(parlor_chat::live::sse::routes(live.clone())),
             reactors: Vec::new(),
-            events: self.events(&store).subscribe(Arc::new(live.clone())).build()?,
+            events: self.events(ServiceName::Chat, &store).subscribe(Arc::new(live.clone())).build()?,
             store,
         };
         Ok((service, live))
@@ -127,9 +199,9 @@ impl Wiring<'_> {
         let of_chat = parlor_notification::notify_of_chat(&deps, &commands);
         let of_sign_ins = parlor_notification::notify_of_sign_ins(&deps, &commands);
         let reactors = vec![of_chat.name(), of_sign_ins.name()];
-        let events = self.react(self.events(&store), of_chat, &store);
+        let events = self.react(self.events(ServiceName::Notification, &store), of_chat, &store);
         Ok(Service {
-            name: parlor_notification::NAME,
+            service: ServiceName::Notification,
             queries: parlor_notification::queries(&deps).build()?,
             routes: parlor_notification::routes(),
             reactors,
@@ -144,14 +216,19 @@ impl Wiring<'_> {
         Ok(list.layer(Tracing).layer(Deadline(self.deadline)).layer(Idempotency::default()).build()?)
     }
 
-    /// The public events of all services.
-    fn public(&self) -> Vec<Arc<dyn EventSource>> {
-        self.sources.iter().filter(|source| source.name().ends_with(".public")).cloned().collect()
-    }
-
     /// The handlers of a service's projections, with every source of public events.
-    fn events(&self, store: &ServiceStore) -> EventBusBuilder {
-        store.subscribe_projections(&self.public())
+    fn events(&self, service: ServiceName, store: &ServiceStore) -> EventBusBuilder {
+        let events = store.subscribe_projections(&self.sources.public());
+        if !self.keeps_admission {
+            return events;
+        }
+        tracing::debug!(%service, "what lets requests in is kept in its store");
+        events.subscribe(Arc::new(FollowsAdmission::new(
+            self.admission.clone(),
+            store.views.clone(),
+            self.ground.keyring.clone(),
+            self.ground.clock.clone(),
+        )))
     }
 
     /// A reactor keeps its place in its service's log store.
@@ -165,7 +242,7 @@ fn mailer(config: &Config, ground: &Ground) -> Result<Arc<dyn Mailer>, OpenError
     if let Some(settings) = config.smtp().map_err(|bad| wrong(&bad.problem))? {
         return Ok(Arc::new(SmtpMailer::new(&settings).map_err(|error| wrong(&error))?));
     }
-    let folder = ground.data.join("mail");
+    let folder = ground.base.data.join("mail");
     let mailer = FileMailer::new(&folder, config.mail.from.clone());
     Ok(Arc::new(mailer.map_err(|error| wrong(&format_args!("{}: {error}", folder.display())))?))
 }

@@ -1,74 +1,123 @@
 //! Where each store lies, and opening them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cqrs_core::{
-    Clock, EventSource, ExecutorOptions, InstanceKey, KeyStore as _, Keyring, LogSource, Projection,
-    PublicSource, Publisher, SystemClock, TokenCodec,
+    Clock, ExecutorOptions, InstanceKey, KeyStore as _, Keyring, Projection, StoreError, SystemClock,
+    TokenCodec,
 };
 use cqrs_sql::{Location, LogOptions, OpenService, Pool, ServiceStore, SqlKeyStore};
 use uuid::Uuid;
 
 use super::OpenError;
 use crate::config::{Config, StoreUrl};
-use crate::data_dir::DataDir;
+use crate::data_dir::{DataDir, DataDirError};
+use crate::roles::ServiceName;
+
+/// What a process has before it opens any store: its folder, and the secret of its instance.
+pub struct Base {
+    /// The data folder, held as long as this lives.
+    pub data: DataDir,
+    /// The instance's 32 secret bytes.
+    pub secret: [u8; 32],
+}
+
+impl Base {
+    /// Takes hold of the data folder, and reads the secret or makes it.
+    pub fn open(config: &Config) -> Result<Self, DataDirError> {
+        let data = DataDir::open(&config.data_dir)?;
+        let secret = data.secret(config.secret_file.as_deref(), parlor_auth::tokens::random_bytes)?;
+        Ok(Self { data, secret })
+    }
+}
 
 /// What every service of the process shares.
 pub struct Ground {
-    /// The data folder, held as long as this lives.
-    pub data: DataDir,
+    /// The folder and the secret.
+    pub base: Arc<Base>,
     /// Seals and opens personal fields.
     pub keyring: Keyring,
-    /// The instance's 32 secret bytes.
-    pub secret: [u8; 32],
     /// Makes and reads position tokens and cursors.
     pub tokens: TokenCodec,
     /// Time and ids.
     pub clock: Arc<dyn Clock>,
-    pool: Option<Pool>,
+    pools: Pools,
     log_options: LogOptions,
 }
 
-/// Connections that read a service's log or views, each.
+/// Connections that read a service's log or views on SQLite, each.
 const READERS: usize = 4;
-/// Connections to PostgreSQL for all services together; followers of logs have one each besides.
-const POOL: usize = 32;
+
+/// A pool for each database: services that lie in one share its connections.
+struct Pools(BTreeMap<String, Pool>);
+
+impl Pools {
+    fn new(config: &Config, services: &[ServiceName]) -> Result<Self, OpenError> {
+        let mut urls = vec![config.keys_url()];
+        urls.extend(
+            services.iter().flat_map(|service| [config.log_url(*service), config.views_url(*service)]),
+        );
+        let mut pools = BTreeMap::new();
+        for url in urls {
+            if let StoreUrl::Postgres(url) = url
+                && !pools.contains_key(url)
+            {
+                let pool = Pool::new(url, config.postgres.pool_size)
+                    .map_err(|error| OpenError::store("the database", error))?;
+                pools.insert(url.to_owned(), pool);
+            }
+        }
+        Ok(Self(pools))
+    }
+
+    /// Where a store lies: the schema of this name, or what `file` makes the path of.
+    fn location(
+        &self,
+        url: StoreUrl<'_>,
+        schema: String,
+        file: impl FnOnce() -> Result<std::path::PathBuf, DataDirError>,
+    ) -> Result<Location, OpenError> {
+        match url {
+            StoreUrl::Sqlite => Ok(Location::Sqlite(file()?)),
+            StoreUrl::Postgres(url) => {
+                let pool = self.0.get(url).cloned().ok_or_else(|| {
+                    OpenError::store(
+                        schema.clone(),
+                        StoreError::Other("there is no pool for its database".to_owned()),
+                    )
+                })?;
+                Ok(Location::Postgres { pool, schema })
+            }
+        }
+    }
+}
 
 impl Ground {
-    /// Takes hold of the data folder and opens what lies under all services.
-    pub async fn open(config: &Config) -> Result<Self, OpenError> {
-        let data = DataDir::open(&config.data_dir)?;
-        let secret = data.secret(parlor_auth::tokens::random_bytes)?;
-        let pool = match config.store_url() {
-            StoreUrl::Sqlite => None,
-            StoreUrl::Postgres(url) => {
-                Some(Pool::new(url, POOL).map_err(|error| OpenError::store("the database", error))?)
-            }
-        };
+    /// Opens what lies under the stores of these services.
+    pub async fn open(config: &Config, base: Arc<Base>, services: &[ServiceName]) -> Result<Self, OpenError> {
+        let pools = Pools::new(config, services)?;
         let log_options = LogOptions {
             ledger_retention: config.ledger_retention(),
             readers: READERS,
             ..LogOptions::default()
         };
-        let location = match &pool {
-            None => Location::Sqlite(data.join("keys.db")),
-            Some(pool) => Location::Postgres { pool: pool.clone(), schema: "keys".to_owned() },
-        };
+        let location =
+            pools.location(config.keys_url(), "keys".to_owned(), || Ok(base.data.join("keys.db")))?;
         let failed = |error| OpenError::store("the keys' store", error);
         let keys = SqlKeyStore::open(&location).await.map_err(failed)?;
         // The stores belong to one secret: with another one, claims and stored answers would not be found again.
-        let mark = InstanceKey::new(&secret).hash(&[b"the instance that these stores belong to"]);
+        let mark = InstanceKey::new(&base.secret).hash(&[b"the instance that these stores belong to"]);
         let held = keys.ensure(vec![(Uuid::nil(), mark)]).await.map_err(failed)?;
         if held.first().is_some_and(|(_, held)| *held != mark) {
-            return Err(OpenError::OtherInstance(data.join("keys/instance.secret")));
+            return Err(OpenError::OtherInstance(base.data.secret_path(config.secret_file.as_deref())));
         }
         Ok(Self {
             keyring: Keyring::new(Arc::new(keys)),
-            tokens: TokenCodec::new(&secret),
+            tokens: TokenCodec::new(&base.secret),
             clock: Arc::new(SystemClock),
-            data,
-            secret,
-            pool,
+            base,
+            pools,
             log_options,
         })
     }
@@ -76,43 +125,29 @@ impl Ground {
     /// Opens a service's log and views.
     pub async fn service(
         &self,
-        name: &'static str,
+        config: &Config,
+        service: ServiceName,
         projections: Vec<Arc<dyn Projection>>,
-        write_schema: Option<(&'static str, &'static str)>,
     ) -> Result<ServiceStore, OpenError> {
-        let location = |part: &str| -> Result<Location, OpenError> {
-            Ok(match &self.pool {
-                None => Location::Sqlite(self.data.folder(name)?.join(format!("{part}.db"))),
-                Some(pool) => Location::Postgres { pool: pool.clone(), schema: format!("{name}_{part}") },
+        let name = service.name();
+        let location = |url, part: &str| {
+            self.pools.location(url, format!("{name}_{part}"), || {
+                Ok(self.base.data.folder(name)?.join(format!("{part}.db")))
             })
         };
         let open = OpenService {
             name,
-            log: location("log")?,
-            views: location("views")?,
-            write_schema,
+            log: location(config.log_url(service), "log")?,
+            views: location(config.views_url(service), "views")?,
+            write_schema: service.write_schema(),
             projections,
             keyring: self.keyring.clone(),
-            instance: InstanceKey::new(&self.secret),
+            instance: InstanceKey::new(&self.base.secret),
             clock: self.clock.clone(),
             log_options: self.log_options.clone(),
             executor_options: ExecutorOptions::default(),
             view_readers: READERS,
         };
         ServiceStore::open(open).await.map_err(|error| OpenError::store(name, error))
-    }
-
-    /// A service's log as its own handlers follow it, and its public events as others do.
-    pub fn sources<P: Publisher>(
-        &self,
-        store: &ServiceStore,
-        public: &'static str,
-        publisher: P,
-    ) -> [Arc<dyn EventSource>; 2] {
-        let log = store.log.clone();
-        [
-            Arc::new(LogSource(log.clone())),
-            Arc::new(PublicSource::new(public, log, self.keyring.clone(), publisher)),
-        ]
     }
 }

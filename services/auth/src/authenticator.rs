@@ -1,5 +1,7 @@
 //! Who a request comes from, by its `Authorization` header: a user's access token or an application's service key.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
@@ -8,41 +10,49 @@ use cqrs_http::{Authenticator, Identity, unauthenticated};
 use jiff::Timestamp;
 
 use crate::service::Auth;
-use crate::tokens::access::Role;
-use crate::tokens::service_key;
+use crate::tokens::access::{Claims, Role};
+use crate::tokens::service_key::{self, ServiceIdentity};
+use crate::tokens::verify::TokenRefusal;
 
 #[async_trait]
 impl Authenticator for Auth {
     async fn authenticate(&self, headers: &HeaderMap, now: Timestamp) -> Result<Identity, Failure> {
-        let token = bearer(headers).ok_or_else(|| unauthenticated("sign in first"))?;
+        let token = bearer(headers)?;
         if token.starts_with(service_key::PREFIX) {
-            let service = self.recognise_service_key(token).await?;
-            let service =
-                service.ok_or_else(|| unauthenticated("this service key is not, or no longer, good"))?;
-            return Ok(Identity {
-                actor: Actor::Service(service.id),
-                roles: vec![Role::Service.to_string()],
-                session: None,
-            });
+            return application(self.recognise_service_key(token).await?);
         }
-        let claims = self.verifier.verify(token, now).map_err(|refusal| {
-            tracing::debug!(%refusal, "an access token was refused");
-            unauthenticated("this access token is not, or no longer, good; refresh it or sign in")
-        })?;
-        Ok(Identity {
-            actor: Actor::User(claims.sub),
-            roles: claims.roles.iter().map(Role::to_string).collect(),
-            session: Some(claims.sid),
-        })
+        somebody(self.verifier.verify(token, now))
     }
 }
 
+/// The application that a service key belongs to.
+pub(crate) fn application(service: Option<ServiceIdentity>) -> Result<Identity, Failure> {
+    let service = service.ok_or_else(|| unauthenticated("this service key is not, or no longer, good"))?;
+    Ok(Identity { actor: Actor::Service(service.id), roles: vec![Role::Service.to_string()], session: None })
+}
+
+/// The user whom an access token says.
+pub(crate) fn somebody(verified: Result<Arc<Claims>, TokenRefusal>) -> Result<Identity, Failure> {
+    let claims = verified.map_err(|refusal| {
+        tracing::debug!(%refusal, "an access token was refused");
+        unauthenticated("this access token is not, or no longer, good; refresh it or sign in")
+    })?;
+    Ok(Identity {
+        actor: Actor::User(claims.sub),
+        roles: claims.roles.iter().map(Role::to_string).collect(),
+        session: Some(claims.sid),
+    })
+}
+
 /// The token of the one `Authorization: Bearer` header (RFC 6750 §2.1; the scheme in any case, RFC 9110 §11.1).
-fn bearer(headers: &HeaderMap) -> Option<&str> {
-    let mut values = headers.get_all(AUTHORIZATION).iter();
-    let (value, None) = (values.next()?, values.next()) else { return None };
-    let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then_some(token)
+pub(crate) fn bearer(headers: &HeaderMap) -> Result<&str, Failure> {
+    let token = || {
+        let mut values = headers.get_all(AUTHORIZATION).iter();
+        let (value, None) = (values.next()?, values.next()) else { return None };
+        let (scheme, token) = value.to_str().ok()?.split_once(' ')?;
+        scheme.eq_ignore_ascii_case("bearer").then_some(token)
+    };
+    token().ok_or_else(|| unauthenticated("sign in first"))
 }
 
 #[cfg(test)]

@@ -3,18 +3,18 @@
 //! Commands: [`register_user`], [`login_user`], [`refresh_token`], [`logout_user`], [`end_session`],
 //! [`request_password_reset`], [`reset_password`], [`change_password`], [`change_email`], [`verify_email`],
 //! [`issue_tokens`]; on the command line [`grant_role`] and [`service_key`]; and [`user_events`], which follows the user
-//! service. Queries: [`validate_token`], [`get_user_auth_info`]. Aggregates: [`account`], [`session`], [`service_key`].
-//! What others hear: [`publish`].
+//! service. Queries: [`validate_token`], [`get_user_auth_info`]. Aggregates: [`account`], [`session`], [`service_key`],
+//! [`signing_key`]. What others hear: [`publish`]. What lets requests in, in every process: [`admission`].
 
 pub mod access_view;
 pub mod account;
+pub mod admission;
 pub mod authenticator;
 pub mod change_email;
 pub mod change_password;
 pub mod display_name;
 pub mod email;
 pub mod end_session;
-pub mod ended_sessions;
 pub mod get_signing_keys;
 pub mod get_user_auth_info;
 pub mod grant_role;
@@ -35,6 +35,7 @@ pub mod service_key;
 pub mod session;
 pub mod settings;
 pub mod signing_in;
+pub mod signing_key;
 pub mod tokens;
 pub mod user_events;
 pub mod validate_token;
@@ -48,7 +49,7 @@ use std::sync::Arc;
 use cqrs_core::{CommandBus, CommandBusBuilder, Projection, QueryBus, QueryBusBuilder};
 use cqrs_sql::Views;
 
-pub use ended_sessions::FollowsEndedSessions;
+pub use admission::{Admission, AdmissionProjection, FollowsAdmission};
 pub use publish::AuthPublisher;
 pub use routes::routes;
 pub use service::{Auth, AuthOptions, StartError};

@@ -7,6 +7,7 @@ use parlor_contracts::auth::{AuthEvent, SessionEnd};
 
 use crate::account::{Account, AccountEvent, EndReason};
 use crate::service_key::{ServiceKey, ServiceKeyEvent};
+use crate::signing_key::{SigningKey, SigningKeyEvent};
 
 /// Makes auth's events public.
 #[derive(Debug, Clone, Copy, Default)]
@@ -25,6 +26,8 @@ impl Publisher for AuthPublisher {
             of_account(key, decode(event, keys)?)
         } else if event.category == ServiceKey::CATEGORY {
             Some(of_service_key(key, decode(event, keys)?))
+        } else if event.category == SigningKey::CATEGORY {
+            Some(of_signing_key(decode(event, keys)?))
         } else {
             // A session's refreshes concern nobody else; its beginning and end stand in the account's stream.
             None
@@ -73,6 +76,13 @@ fn of_service_key(key_id: uuid::Uuid, event: ServiceKeyEvent) -> AuthEvent {
     match event {
         ServiceKeyEvent::Created { name, hash } => AuthEvent::ServiceKeyCreated { key_id, name, hash },
         ServiceKeyEvent::Revoked {} => AuthEvent::ServiceKeyRevoked { key_id },
+    }
+}
+
+fn of_signing_key(event: SigningKeyEvent) -> AuthEvent {
+    match event {
+        SigningKeyEvent::Added { kid, x } => AuthEvent::SigningKeyAdded { kid, x },
+        SigningKeyEvent::Retired { kid } => AuthEvent::SigningKeyRetired { kid },
     }
 }
 

@@ -11,6 +11,7 @@ use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
 use crate::account::Account;
+use crate::admission::Admission;
 use crate::email::Email;
 use crate::limits::{AccountKey, FailureGuard, Origin, Rates, TooMany};
 use crate::mail::messages::{Letter, Links};
@@ -19,11 +20,9 @@ use crate::password::{HashError, Hasher, PasswordAttempt, PasswordHash, Verdict,
 use crate::settings::AuthSettings;
 use crate::tokens::InstanceSecret;
 use crate::tokens::access::{Grant, TokenSettings};
-use crate::tokens::ended::EndedSessions;
 use crate::tokens::keys::{KeyRing, KeyRingError};
 use crate::tokens::one_time::OneTimeTokens;
 use crate::tokens::refresh::RefreshTokens;
-use crate::tokens::service_key::ServiceKeys;
 use crate::tokens::verify::{Jwks, Verifier};
 
 /// The set in which an e-mail address is unique.
@@ -39,9 +38,10 @@ pub struct Parts {
     pub executor: Executor,
     /// What the operator set.
     pub settings: AuthSettings,
-    /// Checks access tokens; every service of this process uses it.
+    /// What lets requests in; every service of this process uses it.
+    pub admission: Admission,
+    /// Checks access tokens.
     pub verifier: Arc<Verifier>,
-    pub(crate) service_keys: ServiceKeys,
     pub(crate) hasher: Hasher,
     pub(crate) rates: Rates,
     pub(crate) failures: FailureGuard,
@@ -76,6 +76,8 @@ pub struct AuthOptions<'a> {
     pub keys: &'a Path,
     /// The instance's secret, from which keyed hashes derive their keys.
     pub secret: &'a InstanceSecret,
+    /// What lets requests in; the service's own keys are added to it.
+    pub admission: Admission,
     /// Whatever takes mails.
     pub mailer: Arc<dyn Mailer>,
 }
@@ -83,12 +85,12 @@ pub struct AuthOptions<'a> {
 impl Auth {
     /// The service, on the log of `executor`, and what sends its mails, to be run as a task of its own.
     pub fn new(executor: Executor, options: AuthOptions<'_>) -> Result<(Self, OutboxWorker), StartError> {
-        let AuthOptions { settings, public_url, keys, secret, mailer } = options;
+        let AuthOptions { settings, public_url, keys, secret, admission, mailer } = options;
         let now = executor.clock().now();
         let ring = KeyRing::open(keys, now)?;
-        let mut tokens = TokenSettings::new(public_url, "parlor");
+        let mut tokens = TokenSettings::of_instance(public_url);
         tokens.lifetime = jiff::SignedDuration::from_secs(settings.access_token_seconds.into());
-        let verifier = Verifier::new(tokens.clone(), &ring.jwks(now), Arc::new(EndedSessions::new()));
+        admission.sign_with(ring.jwks(now));
         let (outbox, worker) = Outbox::new(mailer);
         let parts = Parts {
             hasher: Hasher::new(&settings.password.hasher())?,
@@ -96,10 +98,10 @@ impl Auth {
             failures: FailureGuard::new(settings.limits.enabled),
             refresh_tokens: RefreshTokens::new(secret),
             one_time: OneTimeTokens::new(secret),
-            service_keys: ServiceKeys::new(secret),
             links: Links::new(public_url),
             background: TaskTracker::new(),
-            verifier: Arc::new(verifier),
+            verifier: admission.verifier().clone(),
+            admission,
             keys: RwLock::new(ring),
             executor,
             settings,
@@ -109,9 +111,9 @@ impl Auth {
         Ok((Self(Arc::new(parts)), worker))
     }
 
-    /// The public keys, for `/.well-known/jwks.json`.
+    /// The public keys, for `/.well-known/jwks.json`: those of all auth processes, as far as they were heard of.
     pub fn jwks(&self) -> Jwks {
-        self.keys.read().jwks(self.executor.clock().now())
+        self.admission.jwks()
     }
 
     /// Who issues and who takes tokens: what another process's verifier needs besides the public keys.
@@ -119,20 +121,30 @@ impl Auth {
         self.tokens.clone()
     }
 
-    /// Announces a new signing key when the present one is old enough, and takes over what other processes announced.
-    /// Run at start and every few minutes.
-    pub fn tend_keys(&self) -> Result<(), KeyRingError> {
+    /// Announces a new signing key when the present one is old enough, takes over what was added to the folder, and tells
+    /// the other processes which keys are good. Run at start, before anybody signs in, and every few minutes.
+    pub async fn tend_keys(&self) -> Result<(), Failure> {
+        let auth = self.clone();
+        let turned = tokio::task::spawn_blocking(move || auth.turn_keys()).await;
+        let (good, expired) = turned.map_err(Failure::internal)?.map_err(Failure::internal)?;
+        self.tell_of_keys(&good.keys, expired).await
+    }
+
+    /// The good keys in the folder, and those that are good for nothing any more.
+    fn turn_keys(&self) -> Result<(Jwks, Vec<String>), KeyRingError> {
         let now = self.executor.clock().now();
         let lifetime =
             jiff::SignedDuration::from_hours(24 * i64::from(self.settings.signing_key_days.max(1)));
         let mut keys = self.keys.write();
         keys.reload()?;
+        let expired = keys.expired(now);
         if keys.is_due(now, lifetime) {
             let kid = keys.rotate(now)?;
             tracing::info!(kid, "a new signing key was announced");
         }
-        self.verifier.replace_keys(&keys.jwks(now));
-        Ok(())
+        let good = keys.jwks(now);
+        self.admission.sign_with(good.clone());
+        Ok((good, expired))
     }
 
     /// Waits for what goes on after its answer (password resets being looked up): for a graceful stop.

@@ -118,7 +118,7 @@ impl Auth {
         name: DisplayName,
     ) -> Result<(Uuid, String), Failure> {
         let id = cx.fresh_id(0);
-        let (text, hash) = self.service_keys.issue(id, random_bytes());
+        let (text, hash) = self.admission.service_keys().issue(id, random_bytes());
         let name = String::from(name);
         self.executor.run(cx, &Create { id, name, hash: hash.into() }).await?;
         Ok((id, text))
@@ -131,9 +131,10 @@ impl Auth {
 
     /// Whose key this is, if it is one that is in force: asks the log, so that a revoked key ends at once.
     pub async fn recognise_service_key(&self, text: &str) -> Result<Option<ServiceIdentity>, Failure> {
-        let Some(id) = self.service_keys.id_of(text) else { return Ok(None) };
+        let Some(id) = self.admission.service_keys().id_of(text) else { return Ok(None) };
         let (version, key) = self.executor.state::<ServiceKey>(id).await?;
-        let in_force = version > 0 && !key.revoked && self.service_keys.matches(text, key.hash.into());
+        let in_force =
+            version > 0 && !key.revoked && self.admission.service_keys().matches(text, key.hash.into());
         Ok(in_force.then(|| ServiceIdentity { id, name: key.name.into() }))
     }
 }

@@ -11,12 +11,14 @@ use parking_lot::Mutex;
 use uuid::Uuid;
 
 use crate::account::{AccountEvent, SignInMethod};
+use crate::admission::Admission;
 use crate::mail::{Mail, MailError, Mailer};
 use crate::register_user::RegisterUser;
 use crate::service::{Auth, AuthOptions};
 use crate::settings::AuthSettings;
 use crate::signing_in::SignedIn;
 use crate::tokens::InstanceSecret;
+use crate::tokens::access::TokenSettings;
 
 pub(crate) const ANN: Uuid = Uuid::from_u128(0x0a);
 pub(crate) const PASSWORD: &str = "three green parrots";
@@ -91,11 +93,13 @@ impl World {
         keys: Arc<tempfile::TempDir>,
     ) -> Self {
         let mailbox = Arc::new(Mailbox::default());
+        let (public_url, secret) = ("https://chat.example.org", InstanceSecret::new([3; 32]));
         let options = AuthOptions {
             settings,
-            public_url: "https://chat.example.org",
+            public_url,
             keys: Path::new(keys.path()),
-            secret: &InstanceSecret::new([3; 32]),
+            secret: &secret,
+            admission: Admission::new(TokenSettings::of_instance(public_url), &secret),
             mailer: mailbox.clone(),
         };
         let (auth, outbox) = Auth::new(executor, options).unwrap();
@@ -125,16 +129,6 @@ impl World {
         let reply =
             self.bus.dispatch::<crate::login_user::LoginUser>(&self.cx(Actor::Anonymous), login).await?;
         reply.parse()
-    }
-
-    /// A session of Ann's, without hashing a password.
-    pub(crate) async fn issue_directly(&self) -> SignedIn {
-        let admit =
-            crate::user_events::FollowUser { user: ANN, change: crate::user_events::UserChange::Created };
-        self.bus.dispatch(&self.cx(Actor::System), admit).await.unwrap();
-        let issue: crate::issue_tokens::IssueTokens = json(serde_json::json!({"userId": ANN}));
-        let service = Context { roles: vec!["service".to_owned()], ..self.cx(Actor::Service(ANN)) };
-        self.bus.dispatch(&service, issue).await.unwrap().parse().unwrap()
     }
 
     pub(crate) async fn refresh(&self, token: &str) -> Result<SignedIn, Failure> {

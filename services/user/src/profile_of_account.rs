@@ -64,6 +64,8 @@ impl Reactor for ProfileOfAccount {
             | AuthEvent::UserLoggedOut { .. }
             | AuthEvent::PasswordResetRequested { .. }
             | AuthEvent::PasswordChanged { .. }
+            | AuthEvent::SigningKeyAdded { .. }
+            | AuthEvent::SigningKeyRetired { .. }
             | AuthEvent::ServiceKeyCreated { .. }
             | AuthEvent::ServiceKeyRevoked { .. } => {}
         }

@@ -60,6 +60,10 @@ impl Follower {
         }
     }
 
+    pub(super) fn shown(&self) -> Position {
+        *self.position.borrow()
+    }
+
     pub(super) fn subscribe(&self) -> watch::Receiver<Position> {
         let position = self.position.subscribe();
         self.waited_for.notify_one();

@@ -94,6 +94,11 @@ impl TokenSettings {
         Self { issuer: issuer.into(), audience: audience.into(), lifetime: MAX_LIFETIME }
     }
 
+    /// Of the instance that people reach at this address, in every process alike.
+    pub fn of_instance(public_url: &str) -> Self {
+        Self::new(public_url, "parlor")
+    }
+
     pub(crate) fn claims(&self, grant: Grant, now: Timestamp) -> Claims {
         let iat = now.as_second();
         Claims {

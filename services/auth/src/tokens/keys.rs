@@ -129,6 +129,11 @@ impl KeyRing {
         Jwks { keys: self.keys[self.oldest_live(now)..].iter().map(SigningKey::jwk).collect() }
     }
 
+    /// The keys that no token which still holds can be signed with; the next rotation deletes them.
+    pub fn expired(&self, now: Timestamp) -> Vec<String> {
+        self.keys[..self.oldest_live(now)].iter().map(|key| key.kid.clone()).collect()
+    }
+
     /// Whether the newest key, the announced one included, has been there for `lifetime`: time for another.
     pub fn is_due(&self, now: Timestamp, lifetime: SignedDuration) -> bool {
         self.keys.last().is_none_or(|newest| now.duration_since(newest.signs_from) >= lifetime)
@@ -160,14 +165,7 @@ impl KeyRing {
 
 impl SigningKey {
     fn jwk(&self) -> Jwk {
-        Jwk {
-            kty: "OKP".to_owned(),
-            crv: "Ed25519".to_owned(),
-            x: URL_SAFE_NO_PAD.encode(&self.public),
-            kid: self.kid.clone(),
-            alg: "EdDSA".to_owned(),
-            usage: "sig".to_owned(),
-        }
+        Jwk::ed25519(self.kid.clone(), URL_SAFE_NO_PAD.encode(&self.public))
     }
 }
 

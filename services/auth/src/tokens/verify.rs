@@ -38,6 +38,14 @@ pub struct Jwk {
     pub usage: String,
 }
 
+impl Jwk {
+    /// The public half `x` (base64url) of the Ed25519 key called `kid`.
+    pub fn ed25519(kid: String, x: String) -> Self {
+        let [kty, crv, alg, usage] = ["OKP", "Ed25519", "EdDSA", "sig"].map(str::to_owned);
+        Self { kty, crv, x, kid, alg, usage }
+    }
+}
+
 /// The public keys of an instance: what `/.well-known/jwks.json` answers.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Jwks {

@@ -14,7 +14,8 @@ use cqrs_sql::testing::TestStore;
 use cqrs_sql::{Location, Pool};
 use http_body_util::BodyExt as _;
 use parlor_auth::tokens::InstanceSecret;
-use parlor_auth::{Auth, AuthOptions, AuthSettings};
+use parlor_auth::tokens::access::TokenSettings;
+use parlor_auth::{Admission, Auth, AuthOptions, AuthSettings};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
@@ -66,11 +67,13 @@ impl Parlor {
         settings.password.at_once = NonZeroUsize::new(2);
         let data = tempfile::tempdir().unwrap();
         let mailer = parlor_auth::mail::mailer(None, &data.path().join("mail")).unwrap();
+        let (public_url, secret) = ("https://chat.example.org", InstanceSecret::new([3; 32]));
         let options = AuthOptions {
             settings,
-            public_url: "https://chat.example.org",
+            public_url,
             keys: &data.path().join("keys"),
-            secret: &InstanceSecret::new([3; 32]),
+            secret: &secret,
+            admission: Admission::new(TokenSettings::of_instance(public_url), &secret),
             mailer,
         };
         let (auth, outbox) = Auth::new(store.store.executor.clone(), options).unwrap();
