@@ -11,12 +11,19 @@ use uuid::Uuid;
 
 use crate::dialect::sqlite_error;
 use crate::log::Location;
-use crate::postgres::log::{enter_schema, quoted};
-use crate::postgres::{BACKGROUND, Param, Pool};
+use crate::postgres::log::quoted;
+use crate::postgres::schema::{Tables, prepare};
+use crate::postgres::{Param, Pool};
 use crate::sqlite::{self, Durability};
 
 /// Keys on SQLite or PostgreSQL. A row without a key is that of a person whose key was destroyed.
 pub struct SqlKeyStore(Backend);
+
+/// The tables on PostgreSQL.
+const TABLES: Tables = Tables {
+    format: 1,
+    steps: &["CREATE TABLE IF NOT EXISTS person_keys (person uuid PRIMARY KEY, key bytea)"],
+};
 
 enum Backend {
     Sqlite(Arc<Mutex<Connection>>),
@@ -26,6 +33,11 @@ enum Backend {
 impl SqlKeyStore {
     /// Opens the store, making it if it isn't there.
     pub async fn open(location: &Location) -> Result<Self, StoreError> {
+        Self::open_with(location, true).await
+    }
+
+    /// Opens the store; `migrate` says what [`LogOptions::migrate`](crate::LogOptions::migrate) says of logs.
+    pub async fn open_with(location: &Location, migrate: bool) -> Result<Self, StoreError> {
         match location {
             Location::Sqlite(path) => {
                 let path = path.clone();
@@ -39,12 +51,7 @@ impl SqlKeyStore {
             }
             Location::Postgres { pool, schema } => {
                 pool.require_durability().await?;
-                let connection = pool.get_for(BACKGROUND).await?;
-                enter_schema(&connection, schema).await?;
-                connection
-                    .batch("CREATE TABLE IF NOT EXISTS person_keys (person uuid PRIMARY KEY, key bytea)")
-                    .await?;
-                connection.commit().await?;
+                prepare(pool, schema, &TABLES, None, &[], migrate).await?;
                 let table = format!("{}.person_keys", quoted(schema));
                 Ok(Self(Backend::Postgres { pool: pool.clone(), table }))
             }

@@ -131,7 +131,7 @@ mod views;
 pub use dialect::Dialect;
 pub use keys::SqlKeyStore;
 pub use log::{Location, LogOptions, SqlLog};
-pub use postgres::{Pool, PoolOptions, Pools};
+pub use postgres::{Pool, PoolOptions};
 pub use projecting::{Projecting, RebuildError, RebuildProgress};
 pub use repository::{SqlReadRepository, SqlWriteRepository};
 pub use store::{OpenService, ServiceStore};

@@ -54,6 +54,9 @@ pub struct LogOptions {
     pub readers: usize,
     /// How often a log that others write to as well is looked at (PostgreSQL).
     pub poll: Duration,
+    /// Whether tables are made and brought up to date when the log is opened (PostgreSQL). If not, and they aren't there or
+    /// are older, opening fails: a process whose role may only read and write leaves that to one with the owner's.
+    pub migrate: bool,
 }
 
 impl Default for LogOptions {
@@ -63,6 +66,7 @@ impl Default for LogOptions {
             ledger_retention: Duration::from_hours(48),
             readers: 4,
             poll: Duration::from_millis(20),
+            migrate: true,
         }
     }
 }
@@ -112,7 +116,7 @@ impl SqlLog {
                     tables,
                     sender,
                     tail.clone(),
-                    options.poll,
+                    &options,
                 )
                 .await?;
                 Backend::Postgres(log)
@@ -357,13 +361,13 @@ pub(crate) fn row_sql(row: &RowWrite, version: u64) -> (String, Vec<Value>) {
     (sql, values)
 }
 
-/// Whether a store in this format can be used here.
-pub(crate) fn check_format(what: &str, stored: Option<&[u8]>) -> Result<(), StoreError> {
+/// Whether a store in this format can be used here, where `newest` is the newest that is known.
+pub(crate) fn check_format(what: &str, stored: Option<&[u8]>, newest: i64) -> Result<(), StoreError> {
     let Some(stored) = stored else { return Ok(()) };
     let format = stored.try_into().map_or(-1, i64::from_be_bytes);
-    if format > FORMAT {
+    if format > newest {
         return Err(StoreError::Corrupt(format!(
-            "{what} has format {format}; this version knows {FORMAT} at most. Use the newer version that made it"
+            "{what} has format {format}; this version knows {newest} at most. Use the newer version that made it"
         )));
     }
     if format < 1 {
@@ -379,7 +383,7 @@ pub(crate) fn check_meta(
     stored_name: Option<&[u8]>,
     epoch: Option<&[u8]>,
 ) -> Result<Uuid, StoreError> {
-    check_format(&format!("the log {name}"), format)?;
+    check_format(&format!("the log {name}"), format, FORMAT)?;
     let stored_name = stored_name.map(String::from_utf8_lossy).unwrap_or_default();
     if stored_name != name {
         return Err(StoreError::Corrupt(format!(

@@ -9,7 +9,7 @@ use cqrs_core::{
 };
 
 use crate::log::{Location, LogOptions};
-use crate::postgres::Pool;
+use crate::postgres::{BACKGROUND, Pool};
 use crate::projecting::Projecting;
 use crate::store::{OpenService, ServiceStore};
 
@@ -52,7 +52,8 @@ impl Drop for TestSchema {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let Ok(runtime) = runtime else { return };
             runtime.block_on(async {
-                if let Ok(client) = Pool::new(&url, 1).map(|pool| async move { pool.connect().await })
+                if let Ok(client) =
+                    Pool::new(&url, 1).map(|pool| async move { pool.get_for(BACKGROUND).await })
                     && let Ok(client) = client.await
                 {
                     let _ = client.batch(&format!("DROP SCHEMA IF EXISTS {name} CASCADE")).await;

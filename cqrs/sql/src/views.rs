@@ -15,18 +15,32 @@ use uuid::Uuid;
 use crate::dialect::{Dialect, Resolved, resolve, sqlite_error};
 use crate::leases::{ALWAYS, PostgresLeases, held_sql};
 use crate::log::{Location, corrupt};
-use crate::postgres::log::{enter_schema, quoted};
+use crate::postgres::log::quoted;
+use crate::postgres::schema::{Tables, prepare};
 use crate::postgres::{self, BACKGROUND, Param, Pool};
 use crate::sqlite::{self, Durability, Readers};
 use crate::value::{PostgresRow, SqliteRow, ToPostgres, ToSqlite, postgres_params};
 
-const SCHEMA: &str = "
+const SQLITE: &str = "
 CREATE TABLE IF NOT EXISTS views (name TEXT PRIMARY KEY, generation BIGINT NOT NULL, version BIGINT NOT NULL);
 CREATE TABLE IF NOT EXISTS view_places (
-  name TEXT NOT NULL, generation BIGINT NOT NULL, source TEXT NOT NULL, epoch UUID_TYPE NOT NULL,
+  name TEXT NOT NULL, generation BIGINT NOT NULL, source TEXT NOT NULL, epoch BLOB NOT NULL,
   position BIGINT NOT NULL, PRIMARY KEY (name, generation, source)
 );
 ";
+
+/// The tables on PostgreSQL.
+const TABLES: Tables = Tables {
+    format: 1,
+    steps: &[
+        "CREATE TABLE IF NOT EXISTS views (name text PRIMARY KEY, generation bigint NOT NULL, version bigint NOT NULL);
+         CREATE TABLE IF NOT EXISTS view_places (
+           name text NOT NULL, generation bigint NOT NULL, source text NOT NULL, epoch uuid NOT NULL,
+           position bigint NOT NULL, PRIMARY KEY (name, generation, source)
+         );",
+        crate::leases::TABLE,
+    ],
+};
 
 /// One service's view store. Cheap to clone.
 #[derive(Clone)]
@@ -143,19 +157,14 @@ impl Views {
             Location::Sqlite(path) => {
                 let path: PathBuf = path.clone();
                 sqlite::blocking(move || {
-                    let schema = SCHEMA.replace("UUID_TYPE", "BLOB");
-                    let connection = sqlite::open_side(&path, Durability::Normal, &schema)?;
+                    let connection = sqlite::open_side(&path, Durability::Normal, SQLITE)?;
                     let writer = Arc::new(Mutex::new(connection));
                     Ok(Backend::Sqlite { writer, readers: Readers::new(path, readers) })
                 })
                 .await?
             }
             Location::Postgres { pool, schema } => {
-                let connection = pool.get_for(BACKGROUND).await?;
-                enter_schema(&connection, schema).await?;
-                connection.batch(&SCHEMA.replace("UUID_TYPE", "uuid")).await?;
-                connection.batch(crate::leases::TABLE).await?;
-                connection.commit().await?;
+                prepare(pool, schema, &TABLES, None, &[], true).await?;
                 Backend::Postgres { pool: pool.clone(), schema: schema.clone() }
             }
         };
@@ -176,7 +185,7 @@ impl Views {
     /// Keeps other processes that start at the same time from making the same tables. The lock goes with the connection.
     async fn lock_start(&self) -> Result<Option<postgres::Connection>, StoreError> {
         let Backend::Postgres { pool, schema } = &self.0.backend else { return Ok(None) };
-        let connection = pool.get_for(BACKGROUND).await?;
+        let connection = pool.connect(BACKGROUND).await?;
         connection.begin("").await?;
         let lock = "SELECT pg_advisory_xact_lock(7305806, hashtext($1))";
         connection.execute(lock, &[(schema, Type::TEXT)]).await?;

@@ -332,7 +332,7 @@ impl Committer {
         // A connection that was lost since the last batch needn't fail this one.
         if self.connection.as_ref().is_none_or(Connection::is_lost) {
             self.connection = None;
-            match self.pool.connect().await {
+            match self.pool.connect(self.pool.patience()).await {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
                     batch::fail(batch, || CommitError::Store(StoreError::Unavailable(error.to_string())));

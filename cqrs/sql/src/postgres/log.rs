@@ -13,16 +13,21 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::committer::{BATCH, Committer};
-use super::{BACKGROUND, Connection, Param, Pool};
+use super::schema::{Tables, prepare};
+use super::{Param, Pool};
 use crate::batch::Waiting;
 use crate::dialect::Dialect;
 use crate::leases::PostgresLeases;
+use crate::log::LogOptions;
 use crate::sqlite::log::FORMAT;
 use crate::tail::Tail;
 use crate::value::{ToPostgres, postgres_params};
 
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS meta (key text PRIMARY KEY, value bytea NOT NULL);
+/// The log's tables.
+const TABLES: Tables =
+    Tables { format: FORMAT, steps: &[FIRST, crate::leases::TABLE, crate::places::ADD_EPOCH] };
+
+const FIRST: &str = "
 CREATE TABLE IF NOT EXISTS head (one integer PRIMARY KEY CHECK (one = 1), position bigint NOT NULL, at bigint NOT NULL)
   WITH (fillfactor = 10);
 INSERT INTO head (one, position, at) VALUES (1, 0, 0) ON CONFLICT DO NOTHING;
@@ -63,16 +68,6 @@ pub(crate) fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('"', "\"\""))
 }
 
-/// Begins a transaction that makes a schema and in which unqualified names mean it.
-pub(crate) async fn enter_schema(connection: &Connection, schema: &str) -> Result<(), StoreError> {
-    connection.begin("").await?;
-    // Two processes may start at once; the lock is given back with the transaction.
-    let lock = "SELECT pg_advisory_xact_lock(7305805, hashtext($1))";
-    connection.execute(lock, &[(&schema, Type::TEXT)]).await?;
-    let name = quoted(schema);
-    connection.batch(&format!("CREATE SCHEMA IF NOT EXISTS {name}; SET LOCAL search_path TO {name}")).await
-}
-
 impl PostgresLog {
     #[expect(clippy::too_many_arguments, reason = "called once, by SqlLog::open, which has them at hand")]
     pub(crate) async fn open(
@@ -83,57 +78,21 @@ impl PostgresLog {
         tables: Option<&str>,
         head: watch::Sender<Position>,
         tail: Arc<Tail>,
-        every: Duration,
+        options: &LogOptions,
     ) -> Result<Self, StoreError> {
         pool.require_durability().await?;
-        let connection = pool.get_for(BACKGROUND).await?;
-        let epoch = Self::migrate(&connection, schema, name, fresh_epoch, tables).await?;
-        drop(connection);
+        let first = [("name", name.as_bytes()), ("epoch", &fresh_epoch.as_bytes()[..])];
+        let meta = prepare(&pool, schema, &TABLES, tables, &first, options.migrate).await?;
+        let get = |key: &str| meta.get(key).map(Vec::as_slice);
+        let epoch = crate::log::check_meta(name, get("format"), get("name"), get("epoch"))?;
         let (writer, jobs) = mpsc::channel(8 * BATCH);
         let committer = Committer::new(pool.clone(), schema, head.clone(), tail);
         tokio::spawn(committer.run(jobs));
         let log = Self { epoch, pool, schema: schema.to_owned(), writer };
         let known = log.read_head().await?;
         head.send_replace(known);
-        log.follow_others(head, every);
+        log.follow_others(head, options.poll);
         Ok(log)
-    }
-
-    async fn migrate(
-        connection: &Connection,
-        schema: &str,
-        name: &str,
-        fresh_epoch: Uuid,
-        tables: Option<&str>,
-    ) -> Result<Uuid, StoreError> {
-        enter_schema(connection, schema).await?;
-        let known: bool = connection.query_one("SELECT to_regclass('meta') IS NOT NULL", &[]).await?.get(0);
-        if known {
-            let format = connection
-                .query_opt("SELECT value FROM meta WHERE key = 'format'", &[])
-                .await?
-                .map(|row| row.get::<_, Vec<u8>>(0));
-            crate::log::check_format(&format!("the schema {schema}"), format.as_deref())?;
-        }
-        connection.batch(SCHEMA).await?;
-        connection.batch(crate::leases::TABLE).await?;
-        connection.batch(crate::places::ADD_EPOCH).await?;
-        if let Some(tables) = tables {
-            connection.batch(tables).await?;
-        }
-        let set = "INSERT INTO meta (key, value) VALUES ($1, $2) ON CONFLICT DO NOTHING";
-        let format = FORMAT.to_be_bytes();
-        for (key, value) in
-            [("format", &format[..]), ("name", name.as_bytes()), ("epoch", &fresh_epoch.as_bytes()[..])]
-        {
-            connection.execute(set, &[(&key, Type::TEXT), (&value, Type::BYTEA)]).await?;
-        }
-        let rows = connection.query("SELECT key, value FROM meta", &[]).await?;
-        let meta: HashMap<String, Vec<u8>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
-        let get = |key: &str| meta.get(key).map(Vec::as_slice);
-        let epoch = crate::log::check_meta(name, get("format"), get("name"), get("epoch"))?;
-        connection.commit().await?;
-        Ok(epoch)
     }
 
     /// Other processes' commits are seen by looking; our own are announced at once.

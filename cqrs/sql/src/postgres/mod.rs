@@ -7,8 +7,9 @@ mod committer;
 mod connection;
 pub(crate) mod log;
 mod pool;
+pub(crate) mod schema;
 mod tls;
 
 pub(crate) use connection::{Connection, Param};
 pub(crate) use pool::BACKGROUND;
-pub use pool::{Pool, PoolOptions, Pools};
+pub use pool::{Pool, PoolOptions};

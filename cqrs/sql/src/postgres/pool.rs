@@ -1,13 +1,11 @@
-//! Pools of connections, one for each database.
+//! Pools of connections to a database.
 
-use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::StoreError;
 use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime, Timeouts};
-use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
@@ -109,11 +107,10 @@ impl Pool {
         Ok(Connection::new(Held::Pooled(object), self.0.tls.clone(), patience, until))
     }
 
-    /// A connection of one's own, outside the pool.
-    pub(crate) async fn connect(&self) -> Result<Connection, StoreError> {
-        let patience = self.0.options.patience;
+    /// A connection of one's own, outside the pool, on which what is asked may take `patience`.
+    pub(crate) async fn connect(&self, patience: Duration) -> Result<Connection, StoreError> {
         let connecting = self.0.config.connect(self.0.tls.clone());
-        let (client, connection) = match tokio::time::timeout(patience, connecting).await {
+        let (client, connection) = match tokio::time::timeout(self.patience(), connecting).await {
             Ok(connected) => {
                 connected.map_err(|error| self.unreachable(crate::dialect::postgres_error(&error)))?
             }
@@ -173,30 +170,5 @@ impl Pool {
             }
         }
         Ok(())
-    }
-}
-
-/// The pools of a process: one for each database, however many stores lie in it. Cheap to clone.
-#[derive(Debug, Clone)]
-pub struct Pools {
-    options: PoolOptions,
-    open: Arc<Mutex<HashMap<String, Pool>>>,
-}
-
-impl Pools {
-    /// None yet; those to come are made with `options`.
-    pub fn new(options: PoolOptions) -> Self {
-        Self { options, open: Arc::default() }
-    }
-
-    /// The pool for the database at `url`, as [`Pool::new`] makes it.
-    pub fn at(&self, url: &str) -> Result<Pool, StoreError> {
-        let mut open = self.open.lock();
-        if let Some(pool) = open.get(url) {
-            return Ok(pool.clone());
-        }
-        let pool = Pool::with_options(url, self.options.clone())?;
-        open.insert(url.to_owned(), pool.clone());
-        Ok(pool)
     }
 }

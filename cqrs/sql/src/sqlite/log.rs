@@ -225,7 +225,7 @@ fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
             "{} is a database of something else, not a log's",
             path.display()
         ))),
-        Some((_, format)) => crate::log::check_format(&path.display().to_string(), format.as_deref()),
+        Some((_, format)) => crate::log::check_format(&path.display().to_string(), format.as_deref(), FORMAT),
     }
 }
 
