@@ -225,3 +225,11 @@ pub async fn reopened(bank: &TestStore, projections: Vec<Arc<dyn Projection>>) -
     };
     TestStore::at("bank", log, views, projections, None).await.unwrap()
 }
+
+/// A connection to the tests' server, beside those of the stores.
+pub async fn postgres() -> tokio_postgres::Client {
+    let url = std::env::var(cqrs_sql::testing::POSTGRES_URL).unwrap();
+    let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client
+}
