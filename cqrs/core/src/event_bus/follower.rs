@@ -106,6 +106,8 @@ impl Follower {
     fn report(&self, error: &HandlerError) {
         let (handler, source) = (self.handler.name(), self.source.name());
         metrics::counter!("cqrs_handler_errors_total", "handler" => handler, "source" => source).increment(1);
+        // It falls behind for as long as it stands, and nobody else would say so.
+        self.show_lag(*self.position.borrow());
         let detail = error.to_string();
         let mut known = self.error.lock();
         if known.as_ref() != Some(&detail) {
@@ -224,6 +226,10 @@ impl Follower {
 
     fn show(&self, place: Position) {
         self.position.send_if_modified(|shown| std::mem::replace(shown, place) != place);
+        self.show_lag(place);
+    }
+
+    fn show_lag(&self, place: Position) {
         let lag = self.source.head().borrow().0.saturating_sub(place.0);
         metrics::gauge!(
             "cqrs_handler_lag_events", "handler" => self.handler.name(), "source" => self.source.name()
