@@ -12,7 +12,7 @@ use crate::store;
 pub async fn forget_newest_message(server: &Server) {
     let forget =
         |table: &str| format!("DELETE FROM {table} WHERE position = (SELECT max(position) FROM {table})");
-    let forgotten = match server.database_url() {
+    let forgotten = match server.database_url("chat") {
         None => {
             let path = server.data().join("chat").join("views.db");
             let views = Connection::open(path).expect("the views are there");

@@ -8,12 +8,16 @@
 //! |---|---|
 //! | `PARLOR_BIN` | the binary to test; built with cargo, in the tests' own profile, if not set |
 //! | `PARLOR_TEST_POSTGRES_URL` | a PostgreSQL server on which databases may be created |
+//! | `PARLOR_TEST_TARGET` | `cluster` runs what is for PostgreSQL on a process per service, with Kafka between them |
+//! | `PARLOR_TEST_KAFKA` | the Kafka broker for that |
+//! | `PARLOR_TEST_XTASK` | the binary that starts clusters; built with cargo if not set |
 //! | `PARLOR_TEST_SEED` | repeats a random run; each prints its seed |
 //! | `PARLOR_TEST_CYCLES` | how often the crash tests kill the server, instead of their short form |
 
 pub mod binary;
 pub mod cast;
 pub mod client;
+pub mod cluster;
 pub mod damage;
 pub mod demo;
 pub mod dice;
@@ -21,12 +25,14 @@ pub mod feed;
 pub mod log;
 pub mod model;
 pub mod server;
+mod single;
 pub mod store;
 pub mod user;
 pub mod wait;
 
 pub use cast::{Cast, Role};
 pub use client::{Api, Call, Reply};
+pub use cluster::Cluster;
 pub use dice::Dice;
 pub use feed::{Feed, FeedEvent, Heard};
 pub use server::{Options, Server};

@@ -30,7 +30,7 @@ const SQL: &str = "SELECT position, category, stream, version, name FROM events 
 
 /// All events of a service, in order.
 pub async fn read(server: &Server, service: &str) -> Vec<Recorded> {
-    match server.database_url() {
+    match server.database_url(service) {
         None => read_sqlite(&server.data(), service),
         Some(url) => read_postgres(&url, service).await,
     }
@@ -74,7 +74,8 @@ fn read_sqlite(data: &Path, service: &str) -> Vec<Recorded> {
     rows.expect("the log can be read").map(|row| row.expect("an event's row")).collect()
 }
 
-async fn read_postgres(url: &str, service: &str) -> Vec<Recorded> {
+/// All events of a service in a PostgreSQL database, in order.
+pub async fn read_postgres(url: &str, service: &str) -> Vec<Recorded> {
     let client = store::connect(url).await;
     let sql = SQL.replace("FROM events", &format!("FROM {}.events", postgres_schema(service)));
     let rows = client.query(&sql, &[]).await.expect("the log can be read");

@@ -1,18 +1,17 @@
-//! A running `parlor`.
+//! A running Parlor, in one process or several.
 
-use std::fs::{self, File};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::fs;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::process::{Command, ExitStatus, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use rustix::process::{Pid, Signal, kill_process};
-use tempfile::TempDir;
+use rustix::process::Signal;
 
-use crate::binary::parlor;
 use crate::client::Api;
-use crate::store::{Database, Store};
+use crate::cluster::Cluster;
+use crate::single::Single;
+use crate::store::Store;
 use crate::wait::{PATIENCE, within};
 
 /// How a server is to run.
@@ -24,41 +23,42 @@ pub struct Options {
     pub settings: Vec<(&'static str, String)>,
 }
 
-/// A server of a test's own: its data, its log and its process all go when it is dropped.
+/// A server of a test's own: its data, its logs and its processes all go when it is dropped.
+///
+/// To a test, a cluster is one server: its address is the proxy's, it is killed and stopped as a whole, and operator commands
+/// go to the process that they concern.
 pub struct Server {
     store: Store,
-    options: Options,
-    database: Option<Database>,
-    folder: TempDir,
-    address: SocketAddr,
-    metrics: SocketAddr,
-    process: Option<Child>,
     api: Api,
+    runs: Runs,
+}
+
+enum Runs {
+    InOne(Box<Single>),
+    InSeveral(Box<Cluster>),
 }
 
 impl Server {
-    /// Starts one without rate limits on an empty data folder, and waits until it is ready.
+    /// Starts one without rate limits on empty stores, and waits until it is ready.
     pub async fn start(store: Store) -> Self {
         Self::start_with(store, Options::default()).await
     }
 
-    /// Starts one on an empty data folder, and waits until it is ready.
+    /// Starts one on empty stores, and waits until it is ready.
     pub async fn start_with(store: Store, options: Options) -> Self {
+        if let Store::Cluster { postgres, kafka } = &store {
+            let cluster = Cluster::on(postgres, kafka, &options).await;
+            return Self { api: cluster.api(), store, runs: Runs::InSeveral(Box::new(cluster)) };
+        }
         let mut server = Self::prepare(store, options).await;
         server.start_again().await;
         server
     }
 
-    /// Everything but the start.
+    /// Everything but the start, of a server in one process.
     pub async fn prepare(store: Store, options: Options) -> Self {
-        let database = match &store {
-            Store::Sqlite => None,
-            Store::Postgres(url) => Some(Database::create(url).await),
-        };
-        let folder = tempfile::Builder::new().prefix("parlor-e2e-").tempdir().expect("a temporary folder");
-        let [address, metrics] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
-        let api = Api::new(&format!("http://{address}"));
-        Self { store, options, database, folder, address, metrics, process: None, api }
+        let single = Single::prepare(&store, options).await;
+        Self { store, api: single.api.clone(), runs: Runs::InOne(Box::new(single)) }
     }
 
     /// The store that it runs on.
@@ -71,26 +71,45 @@ impl Server {
         &self.api
     }
 
-    /// Where it tells its metrics.
+    /// Where it tells its metrics; of a cluster, those of a chat process.
     pub fn metrics_address(&self) -> SocketAddr {
-        self.metrics
+        match &self.runs {
+            Runs::InOne(single) => single.metrics_address(),
+            Runs::InSeveral(cluster) => cluster.process("chat-1").metrics(),
+        }
     }
 
-    /// Its data folder.
+    /// Where each of its processes tells its metrics.
+    pub fn metrics_addresses(&self) -> Vec<SocketAddr> {
+        match &self.runs {
+            Runs::InOne(single) => vec![single.metrics_address()],
+            Runs::InSeveral(cluster) => {
+                cluster.parlors().iter().map(|name| cluster.process(name).metrics()).collect()
+            }
+        }
+    }
+
+    /// Its data folder; of a cluster, that of the auth process.
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        match &self.runs {
+            Runs::InOne(single) => single.data(),
+            Runs::InSeveral(cluster) => cluster.data("auth"),
+        }
     }
 
-    /// The URL of its PostgreSQL database, if it runs on one.
-    pub fn database_url(&self) -> Option<String> {
-        self.database.as_ref().map(Database::url)
+    /// The URL of a service's PostgreSQL database, if it runs on one.
+    pub fn database_url(&self, service: &str) -> Option<String> {
+        match &self.runs {
+            Runs::InOne(single) => single.database_url(),
+            Runs::InSeveral(cluster) => Some(cluster.database_url(service)),
+        }
     }
 
     /// Ends its connections to PostgreSQL; gives how many there were.
     pub async fn end_database_connections(&self) -> i64 {
-        match &self.database {
-            Some(database) => database.end_connections().await,
-            None => 0,
+        match &self.runs {
+            Runs::InOne(single) => single.end_database_connections().await,
+            Runs::InSeveral(cluster) => cluster.end_database_connections().await,
         }
     }
 
@@ -99,42 +118,48 @@ impl Server {
     /// # Panics
     /// If it ends instead, or isn't ready in time; with what it logged.
     pub async fn start_again(&mut self) -> Duration {
-        self.spawn();
-        let since = Instant::now();
-        let api = self.api.clone();
-        let process = self.process.as_mut().expect("it was just started");
-        let ready = within(PATIENCE, async || {
-            if let Some(status) = process.try_wait().expect("a child can be waited for") {
-                return Some(Err(status));
-            }
-            let reply = api.get("/health/ready").attempt().await.ok()?;
-            (reply.status == 200).then_some(Ok(()))
-        });
-        match ready.await {
-            Some(Ok(())) => since.elapsed(),
-            Some(Err(status)) => {
-                panic!("parlor ended with {status} instead of starting:\n{}", self.log_tail())
-            }
-            None => panic!("parlor isn't ready after {PATIENCE:?}:\n{}", self.log_tail()),
+        match &mut self.runs {
+            Runs::InOne(single) => single.start_again().await,
+            Runs::InSeveral(cluster) => cluster.up(&[]).await,
         }
     }
 
-    /// Starts it without waiting for anything.
-    pub fn spawn(&mut self) {
-        assert!(self.process.is_none(), "it runs already");
-        let log = File::options().create(true).append(true).open(self.log_path()).expect("a log file");
-        let errors = log.try_clone().expect("a log file");
-        let mut command = self.command(&["serve"]);
-        let child = command.stdin(Stdio::null()).stdout(log).stderr(errors).spawn();
-        self.process = Some(child.expect("parlor can be started"));
+    /// Starts it without waiting for anything; a cluster is waited for all the same.
+    pub async fn spawn(&mut self) {
+        match &mut self.runs {
+            Runs::InOne(single) => single.spawn(),
+            Runs::InSeveral(cluster) => drop(cluster.up(&[]).await),
+        }
     }
 
     /// Runs an operator command against its data, to the end.
+    ///
+    /// In a cluster the process that it concerns is asked. What concerns every process is what each of them says, one after the
+    /// other; what only some know succeeds where one of them did.
     pub async fn run(&self, arguments: &[&str]) -> Output {
-        let mut command = self.command(arguments);
-        command.stdin(Stdio::null());
-        let running = tokio::task::spawn_blocking(move || command.output());
-        running.await.expect("the command was waited for").expect("parlor can be started")
+        let commands = match (&self.runs, arguments) {
+            (Runs::InOne(single), _) => vec![single.command(arguments)],
+            (Runs::InSeveral(cluster), ["views", ..]) => {
+                ["auth", "user", "chat-1", "notification"].map(|name| cluster.command(name, arguments)).into()
+            }
+            (Runs::InSeveral(cluster), _) => vec![cluster.command("auth", arguments)],
+        };
+        let mut all: Option<Output> = None;
+        for mut command in commands {
+            command.stdin(Stdio::null());
+            let running = tokio::task::spawn_blocking(move || command.output());
+            let output = running.await.expect("the command was waited for").expect("parlor can be started");
+            all = Some(match all {
+                Some(mut all) if all.status.success() == output.status.success() => {
+                    all.stdout.extend(output.stdout);
+                    all.stderr.extend(output.stderr);
+                    all
+                }
+                Some(all) if all.status.success() => all,
+                _ => output,
+            });
+        }
+        all.expect("there is a command at least")
     }
 
     /// Runs an operator command that must succeed; gives what it printed.
@@ -145,75 +170,79 @@ impl Server {
         out.into_owned()
     }
 
-    /// The command line of `parlor` with this server's settings.
+    /// The command line of `parlor` with this server's settings; of a cluster, those of a chat process.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(parlor());
-        // Nothing of the developer's own settings.
-        for (name, _) in std::env::vars_os() {
-            if name.to_string_lossy().starts_with("PARLOR_") {
-                command.env_remove(name);
+        match &self.runs {
+            Runs::InOne(single) => single.command(arguments),
+            Runs::InSeveral(cluster) => cluster.command("chat-1", arguments),
+        }
+    }
+
+    /// How much memory it holds, in bytes; of a cluster, a chat process.
+    pub fn resident_bytes(&self) -> u64 {
+        match &self.runs {
+            Runs::InOne(single) => single.resident_bytes(),
+            Runs::InSeveral(cluster) => cluster.process("chat-1").resident_bytes(),
+        }
+    }
+
+    /// Kills it (SIGKILL), every process of a cluster at once, and waits until it's gone.
+    pub async fn kill(&mut self) {
+        match &mut self.runs {
+            Runs::InOne(single) => single.kill(),
+            Runs::InSeveral(cluster) => {
+                let names = cluster.parlors();
+                for name in &names {
+                    cluster.signal(name, Signal::KILL);
+                }
+                for name in &names {
+                    cluster.wait_for_end(name).await;
+                }
             }
         }
-        let store = self.database_url().unwrap_or_else(|| "sqlite:".to_owned());
-        command
-            .args(arguments)
-            .current_dir(self.folder.path())
-            .env("PARLOR_LISTEN", self.address.to_string())
-            .env("PARLOR_DATA_DIR", self.data())
-            .env("PARLOR_STORE_URL", store)
-            .env("PARLOR_LIMITS_ENABLED", self.options.limits.to_string())
-            .env("PARLOR_METRICS_LISTEN", self.metrics.to_string())
-            // What is slow on a busy machine is no failure.
-            .env("PARLOR_HTTP_MIN_POSITION_WAIT_MS", "20000")
-            .env("PARLOR_HTTP_DEADLINE_MS", "25000");
-        for (name, value) in &self.options.settings {
-            command.env(name, value);
-        }
-        command
     }
 
-    /// How much memory it holds, in bytes: `VmRSS` of proc(5).
-    pub fn resident_bytes(&self) -> u64 {
-        let process = self.process.as_ref().expect("it runs");
-        let status = fs::read_to_string(format!("/proc/{}/status", process.id())).expect("its status");
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("its memory");
-        let kib = line.trim().trim_end_matches("kB").trim();
-        kib.parse::<u64>().expect("a number") * 1024
-    }
-
-    /// Kills it (SIGKILL) and waits until it's gone.
-    pub fn kill(&mut self) {
-        let mut process = self.process.take().expect("it runs");
-        process.kill().expect("a child can be killed");
-        process.wait().expect("a child can be waited for");
-    }
-
-    /// Asks it to stop (SIGTERM).
+    /// Asks it to stop (SIGTERM); in a cluster, every process.
     pub fn ask_to_stop(&self) {
-        let process = self.process.as_ref().expect("it runs");
-        kill_process(Pid::from_child(process), Signal::TERM).expect("a child can be signalled");
+        match &self.runs {
+            Runs::InOne(single) => single.ask_to_stop(),
+            Runs::InSeveral(cluster) => {
+                for name in cluster.parlors() {
+                    cluster.signal(&name, Signal::TERM);
+                }
+            }
+        }
     }
 
-    /// Waits until it has ended by itself; gives how, or `None` if it goes on.
+    /// Waits until it has ended by itself; gives how, or `None` if it goes on. How a cluster's processes ended is nobody's to
+    /// know, since nobody here is their parent.
     pub async fn ended(&mut self, patience: Duration) -> Option<ExitStatus> {
-        let process = self.process.as_mut()?;
-        let status = within(patience, async || process.try_wait().expect("a child can be waited for")).await;
-        if status.is_some() {
-            self.process = None;
+        match &mut self.runs {
+            Runs::InOne(single) => single.ended(patience).await,
+            Runs::InSeveral(cluster) => {
+                let names = cluster.parlors();
+                let ended = async || names.iter().all(|name| !cluster.process(name).runs()).then_some(());
+                within(patience, ended).await.map(|()| ExitStatus::default())
+            }
         }
-        status
     }
 
     /// Stops it as an operator would, and waits until it has ended well.
     pub async fn stop(&mut self) {
         self.ask_to_stop();
-        let status = self.ended(PATIENCE).await.expect("parlor stops when asked to");
-        assert!(status.success(), "parlor stopped with {status}:\n{}", self.log_tail());
+        let asked = Instant::now();
+        let Some(status) = self.ended(PATIENCE).await else {
+            panic!("parlor goes on {:?} after it was asked to stop:\n{}", asked.elapsed(), self.log());
+        };
+        assert!(status.success(), "parlor stopped with {status}:\n{}", self.log());
     }
 
     /// All that it logged.
     pub fn log(&self) -> String {
-        fs::read_to_string(self.log_path()).unwrap_or_default()
+        match &self.runs {
+            Runs::InOne(single) => single.log(),
+            Runs::InSeveral(cluster) => cluster.parlors().iter().map(|name| cluster.log(name)).collect(),
+        }
     }
 
     /// The mails that it wrote, oldest first.
@@ -224,46 +253,6 @@ impl Server {
         paths.sort();
         paths.iter().map(|path| fs::read_to_string(path).expect("a mail can be read")).collect()
     }
-
-    fn log_path(&self) -> PathBuf {
-        self.folder.path().join("parlor.log")
-    }
-
-    fn log_tail(&self) -> String {
-        let log = self.log();
-        let lines: Vec<_> = log.lines().collect();
-        lines[lines.len().saturating_sub(40)..].join("\n")
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        if let Some(process) = &mut self.process {
-            // Both fail only if it has ended already.
-            let _ = process.kill();
-            let _ = process.wait();
-        }
-        if std::thread::panicking() {
-            eprintln!("--- the end of parlor's log on {} ---\n{}", self.store.name(), self.log_tail());
-        }
-    }
-}
-
-/// A port nobody listens on, below those that the system gives to outgoing connections: a server that is killed and
-/// started again finds it free.
-fn free_port() -> u16 {
-    const FIRST: u16 = 20_000;
-    const COUNT: u16 = 12_000;
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    // Test binaries that run at the same time begin at different places.
-    let start = u16::try_from(std::process::id() % u32::from(COUNT)).expect("less than COUNT");
-    for _ in 0..COUNT {
-        let port = FIRST + (start + NEXT.fetch_add(1, Ordering::Relaxed) % COUNT) % COUNT;
-        if TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok() {
-            return port;
-        }
-    }
-    panic!("no port is free")
 }
 
 /// Every file under a folder with its content, to see whether anything changed.

@@ -12,20 +12,34 @@ pub enum Store {
     Sqlite,
     /// A database on the server with this URL.
     Postgres(String),
+    /// A process for each service, with a database each on one server, and Kafka between them.
+    Cluster {
+        /// The URL of the PostgreSQL server.
+        postgres: String,
+        /// The addresses of Kafka's brokers.
+        kafka: String,
+    },
 }
 
 impl Store {
-    /// The PostgreSQL for tests; without one, says that the test is skipped.
+    /// The PostgreSQL for tests, or a cluster on it where `PARLOR_TEST_TARGET` is `cluster`; without a server, says that the
+    /// test is skipped.
     pub fn postgres() -> Option<Self> {
-        match env::var("PARLOR_TEST_POSTGRES_URL") {
-            Ok(url) if !url.is_empty() => Some(Self::Postgres(url)),
-            _ => {
-                println!(
-                    "skipped: PARLOR_TEST_POSTGRES_URL names no PostgreSQL server (see CONTRIBUTING.md)"
-                );
-                None
-            }
+        let postgres = named("PARLOR_TEST_POSTGRES_URL", "PostgreSQL server")?;
+        if !clusters_are_tested() {
+            return Some(Self::Postgres(postgres));
         }
+        let kafka = named("PARLOR_TEST_KAFKA", "Kafka broker")?;
+        Some(Self::Cluster { postgres, kafka })
+    }
+
+    /// Whether this is several processes, and the test is about one; says then that it is skipped, and why.
+    pub fn skips_cluster(&self, reason: &str) -> bool {
+        let cluster = matches!(self, Self::Cluster { .. });
+        if cluster {
+            println!("skipped on a cluster: {reason}");
+        }
+        cluster
     }
 
     /// Short, for file names and messages.
@@ -33,8 +47,23 @@ impl Store {
         match self {
             Self::Sqlite => "sqlite",
             Self::Postgres(_) => "postgres",
+            Self::Cluster { .. } => "a cluster",
         }
     }
+}
+
+/// Whether tests are to run on a process per service instead of one for all.
+pub fn clusters_are_tested() -> bool {
+    env::var("PARLOR_TEST_TARGET").is_ok_and(|target| target == "cluster")
+}
+
+/// What an environment variable names; without it, says that the test is skipped.
+fn named(variable: &str, what: &str) -> Option<String> {
+    let named = env::var(variable).ok().filter(|value| !value.is_empty());
+    if named.is_none() {
+        println!("skipped: {variable} names no {what} (see CONTRIBUTING.md)");
+    }
+    named
 }
 
 /// A database of a test's own; dropped with it.
@@ -70,11 +99,7 @@ impl Database {
 
     /// Ends all of the server's connections to this database, as a failover or an operator would.
     pub(crate) async fn end_connections(&self) -> i64 {
-        // In two steps: conditions side by side are evaluated in any order, and these would end everybody's.
-        let sql = "WITH theirs AS MATERIALIZED (SELECT pid FROM pg_stat_activity WHERE datname = $1)
-            SELECT count(*) FROM theirs WHERE pg_terminate_backend(pid)";
-        let admin = connect(&self.admin_url).await;
-        admin.query_one(sql, &[&self.name]).await.expect("connections can be ended").get(0)
+        end_connections(&self.url()).await
     }
 }
 
@@ -93,6 +118,15 @@ impl Drop for Database {
             Err(_) => eprintln!("the database {} stays behind", self.name),
         }
     }
+}
+
+/// Ends all connections to a database but the one that does it; gives how many there were.
+pub(crate) async fn end_connections(url: &str) -> i64 {
+    // In two steps: conditions side by side are evaluated in any order, and these would end everybody's.
+    let sql = "WITH theirs AS MATERIALIZED (
+            SELECT pid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid())
+        SELECT count(*) FROM theirs WHERE pg_terminate_backend(pid)";
+    connect(url).await.query_one(sql, &[]).await.expect("connections can be ended").get(0)
 }
 
 /// Connects to a PostgreSQL database.

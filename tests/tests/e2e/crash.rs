@@ -91,12 +91,12 @@ async fn kills_under_load(store: Store, kills: usize, cuts: usize) {
                 assert!(server.end_database_connections().await > 0, "there were connections to end");
                 continue;
             }
-            server.kill();
+            server.kill().await;
             if dice.percent(20) {
                 // The next one dies while it starts, wherever it may be.
-                server.spawn();
+                server.spawn().await;
                 tokio::time::sleep(Duration::from_millis(dice.below(300) as u64)).await;
-                server.kill();
+                server.kill().await;
             }
             slowest = slowest.max(server.start_again().await);
         }

@@ -56,7 +56,7 @@ async fn resumes_across_kills(store: Store) {
         for _ in 0..KILLS {
             let goal = sent.load(Ordering::SeqCst) + 20 + dice.below(60);
             eventually("more is sent", async || (sent.load(Ordering::SeqCst) >= goal).then_some(())).await;
-            server.kill();
+            server.kill().await;
             server.start_again().await;
         }
         stop.store(true, Ordering::SeqCst);

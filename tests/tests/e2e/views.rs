@@ -123,7 +123,7 @@ async fn damaged_and_healed(store: Store) {
     let mut rebuild = server.command(&["views", "rebuild", "timeline"]).spawn().unwrap();
     let begun = async || (server.log().matches("rebuilding a view").count() == 2).then_some(());
     eventually("the rebuild has begun", begun).await;
-    server.kill();
+    server.kill().await;
     rebuild.wait().unwrap();
     server.start_again().await;
     let seen = page().await;

@@ -168,7 +168,7 @@ async fn security_17_signing_out_disabling_and_deleting_end_sessions_on_every_se
     assert!([401, 403].contains(&refused.status), "{refused:?}");
 
     // Whoever was out when the process ended is out when the next one answers its first request.
-    server.kill();
+    server.kill().await;
     server.start_again().await;
     for user in [&out, &disabled, &deleted] {
         api.get("/v1/auth/me").token(&user.token).refused(401, "unauthenticated").await;
