@@ -16,6 +16,9 @@ use crate::store::{OpenService, ServiceStore};
 /// Names the PostgreSQL server of the tests; its user may create schemas.
 pub const POSTGRES_URL: &str = "PARLOR_TEST_POSTGRES_URL";
 
+/// Names a PgBouncer in transaction mode in front of that server.
+pub const PGBOUNCER_URL: &str = "PARLOR_TEST_PGBOUNCER_URL";
+
 /// A schema of its own on the tests' PostgreSQL, dropped with it.
 pub struct TestSchema {
     /// Where it is.
@@ -28,9 +31,18 @@ impl TestSchema {
     /// An unused name of a schema, made when a store is opened there; `None`, with a message, if the environment names no
     /// server. At most `connections` are open at once, besides a committer's own.
     pub fn new(connections: usize) -> Result<Option<Self>, StoreError> {
-        let url = std::env::var(POSTGRES_URL).unwrap_or_default();
+        Self::at(POSTGRES_URL, connections)
+    }
+
+    /// The same behind the tests' pooler ([`PGBOUNCER_URL`]).
+    pub fn pooled(connections: usize) -> Result<Option<Self>, StoreError> {
+        Self::at(PGBOUNCER_URL, connections)
+    }
+
+    fn at(variable: &str, connections: usize) -> Result<Option<Self>, StoreError> {
+        let url = std::env::var(variable).unwrap_or_default();
         if url.is_empty() {
-            eprintln!("skipped on PostgreSQL: {POSTGRES_URL} names no server");
+            eprintln!("skipped on PostgreSQL: {variable} names no server");
             return Ok(None);
         }
         let name = format!("test_{}", SystemClock.fresh_id().simple());
@@ -105,9 +117,31 @@ impl TestStore {
         write_schema: Option<(&'static str, &'static str)>,
     ) -> Result<Option<Self>, StoreError> {
         let (Some(log), Some(views)) = (TestSchema::new(4)?, TestSchema::new(4)?) else { return Ok(None) };
+        Self::in_schemas(name, log, views, projections, write_schema).await.map(Some)
+    }
+
+    /// The same behind the tests' pooler ([`PGBOUNCER_URL`]).
+    pub async fn pooled(
+        name: &'static str,
+        projections: Vec<Arc<dyn Projection>>,
+        write_schema: Option<(&'static str, &'static str)>,
+    ) -> Result<Option<Self>, StoreError> {
+        let (Some(log), Some(views)) = (TestSchema::pooled(4)?, TestSchema::pooled(4)?) else {
+            return Ok(None);
+        };
+        Self::in_schemas(name, log, views, projections, write_schema).await.map(Some)
+    }
+
+    async fn in_schemas(
+        name: &'static str,
+        log: TestSchema,
+        views: TestSchema,
+        projections: Vec<Arc<dyn Projection>>,
+        write_schema: Option<(&'static str, &'static str)>,
+    ) -> Result<Self, StoreError> {
         let (at_log, at_views) = (log.location.clone(), views.location.clone());
         let store = open(name, at_log, at_views, projections, write_schema, keyring()).await?;
-        Ok(Some(Self { store, dir: None, schemas: vec![log, views] }))
+        Ok(Self { store, dir: None, schemas: vec![log, views] })
     }
 
     /// The schemas that hold the log and the views, if the store is on PostgreSQL in schemas of its own.

@@ -1,4 +1,4 @@
-//! The log passes the suite that every log must pass, on SQLite and on PostgreSQL.
+//! The log passes the suite that every log must pass, on SQLite, on PostgreSQL, and with a pooler in transaction mode between.
 
 #![allow(clippy::unwrap_used, reason = "what surrounds the tests is tests as well")]
 
@@ -54,4 +54,21 @@ mod postgres {
     }
 
     cqrs_core::log_conformance!(async { TestSchema::new(1).unwrap().map(Schema) });
+}
+
+mod pgbouncer {
+    use super::*;
+
+    struct Schema(TestSchema);
+
+    #[async_trait::async_trait]
+    impl Fixture for Schema {
+        type Log = SqlLog;
+        const SHARED: bool = true;
+        async fn open(&self) -> Result<Arc<SqlLog>, StoreError> {
+            open(&self.0.from_another_process(4)?).await
+        }
+    }
+
+    cqrs_core::log_conformance!(async { TestSchema::pooled(1).unwrap().map(Schema) });
 }

@@ -106,7 +106,7 @@ fn books<const VIEW: bool>() -> Vec<Book<VIEW>> {
 async fn library(postgres: bool) -> Option<TestStore> {
     let projections: Vec<Arc<dyn Projection>> = vec![Arc::new(Books)];
     if postgres {
-        TestStore::on_postgres("library", projections, Some(WRITE)).await.unwrap()
+        common::on_postgres("library", projections, Some(WRITE)).await
     } else {
         Some(TestStore::new("library", projections, Some(WRITE)).await.unwrap())
     }

@@ -13,6 +13,7 @@ use std::process::Command;
 use anyhow::{Context as _, Result};
 
 use super::binaries::Binaries;
+use super::certificate;
 use super::owner::Owner;
 use crate::exec::output;
 
@@ -43,6 +44,11 @@ impl Cluster {
     /// Holds the URL of the cluster, password and all: for our eyes only.
     fn url_file(&self) -> PathBuf {
         self.folder.join("url")
+    }
+
+    /// The authority that vouches for the server.
+    pub(super) fn authority(&self) -> PathBuf {
+        certificate::authority(&self.folder)
     }
 
     pub(super) fn log(&self) -> PathBuf {
@@ -82,6 +88,7 @@ impl Cluster {
         );
         fs::remove_file(&password_file)?;
         made?;
+        certificate::make(&self.folder, &self.owner)?;
         self.remember(&password, 0)
     }
 
@@ -100,13 +107,15 @@ impl Cluster {
     pub(super) fn options(&self, port: u16) -> Vec<String> {
         let socket = self.socket_folder();
         let socket = if socket.as_os_str().len() > LONGEST_SOCKET_FOLDER { Path::new("") } else { &socket };
-        vec![
+        let mut options = vec![
             "-clisten_addresses=127.0.0.1".to_owned(),
             format!("-cport={port}"),
             format!("-cunix_socket_directories={}", socket.display()),
             // Tests run at once, each with pools of its own.
             "-cmax_connections=200".to_owned(),
-        ]
+        ];
+        options.extend(certificate::options(&self.folder));
+        options
     }
 
     pub(super) fn pg_ctl(&self, action: &str) -> Command {

@@ -1,9 +1,11 @@
 //! `cargo xtask postgres`, and the PostgreSQL servers of the tests.
 
 mod binaries;
+mod certificate;
 mod cluster;
 mod developer;
 mod owner;
+mod pgbouncer;
 mod throwaway;
 
 use std::process::ExitCode;
@@ -11,11 +13,18 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub use self::pgbouncer::PgBouncer;
 pub use self::throwaway::Throwaway;
 use crate::Task;
 
 /// Names the server that tests use. Its user may create databases, schemas and roles.
 pub const URL_VARIABLE: &str = "PARLOR_TEST_POSTGRES_URL";
+
+/// Names the file with the authority that vouches for that server, which tests reach as `localhost`.
+pub const CA_VARIABLE: &str = "PARLOR_TEST_POSTGRES_CA";
+
+/// Names a PgBouncer in transaction mode in front of that server.
+pub const PGBOUNCER_VARIABLE: &str = "PARLOR_TEST_PGBOUNCER_URL";
 
 /// Run a PostgreSQL server for development
 ///

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::os::unix::process::CommandExt as _;
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
@@ -51,6 +52,11 @@ impl Throwaway {
     /// Where tests reach it, as a superuser.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// The authority that vouches for it, as a file.
+    pub fn authority(&self) -> PathBuf {
+        self.cluster.authority()
     }
 
     /// Such as `15.18`.

@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Passed;
 use crate::exec::run;
-use crate::postgres::{Throwaway, URL_VARIABLE};
+use crate::postgres::{CA_VARIABLE, PGBOUNCER_VARIABLE, PgBouncer, Throwaway, URL_VARIABLE};
 use crate::workspace::cargo;
 
 pub(super) fn fmt() -> Result<Passed> {
@@ -28,11 +28,15 @@ pub(super) fn tests() -> Result<Passed> {
     let mut tests = cargo();
     // Every failure at once: a developer who waited for the whole build wants to know all of them.
     tests.args(["test", "--workspace", "--no-fail-fast"]);
-    if env::var_os(URL_VARIABLE).is_some_and(|url| !url.is_empty()) {
-        run(&mut tests)?;
+    if let Some(url) = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty()) {
+        let pooler = PgBouncer::start(&url)?;
+        run(tests.env(PGBOUNCER_VARIABLE, pooler.url()))?;
         return Ok(Passed { note: Some(format!("on the PostgreSQL that {URL_VARIABLE} names")) });
     }
     let server = Throwaway::start()?;
-    run(tests.env(URL_VARIABLE, server.url()))?;
-    Ok(Passed { note: Some(format!("on PostgreSQL {} and SQLite", server.version())) })
+    let pooler = PgBouncer::start(server.url())?;
+    tests.env(URL_VARIABLE, server.url()).env(CA_VARIABLE, server.authority());
+    run(tests.env(PGBOUNCER_VARIABLE, pooler.url()))?;
+    let note = format!("on SQLite, PostgreSQL {}, PgBouncer {}", server.version(), pooler.version());
+    Ok(Passed { note: Some(note) })
 }

@@ -185,7 +185,26 @@ pub async fn expected(store: &ServiceStore) -> Vec<Balance> {
     found.into_values().collect()
 }
 
-/// The test on each store: SQLite always, PostgreSQL where the environment names a server.
+tokio::task_local! {
+    /// Set for the tests that reach PostgreSQL through a pooler.
+    pub static POOLED: ();
+}
+
+/// An empty store on PostgreSQL, behind a pooler in tests that ask for it; `None` if there is none.
+pub async fn on_postgres(
+    name: &'static str,
+    projections: Vec<Arc<dyn Projection>>,
+    write_schema: Option<(&'static str, &'static str)>,
+) -> Option<TestStore> {
+    if POOLED.try_with(|()| ()).is_ok() {
+        TestStore::pooled(name, projections, write_schema).await.unwrap()
+    } else {
+        TestStore::on_postgres(name, projections, write_schema).await.unwrap()
+    }
+}
+
+/// The test on each store: SQLite always, PostgreSQL where the environment names a server, directly and with a pooler in
+/// transaction mode between.
 #[macro_export]
 macro_rules! on_both_stores {
     ($($test:ident,)*) => {
@@ -201,13 +220,19 @@ macro_rules! on_both_stores {
                 super::$test(true).await;
             })*
         }
+        mod pgbouncer {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                $crate::common::POOLED.scope((), super::$test(true)).await;
+            })*
+        }
     };
 }
 
 /// An empty store with these projections; `None` if it is to be on PostgreSQL and there is none.
 pub async fn bank(postgres: bool, projections: Vec<Arc<dyn Projection>>) -> Option<TestStore> {
     if postgres {
-        TestStore::on_postgres("bank", projections, None).await.unwrap()
+        on_postgres("bank", projections, None).await
     } else {
         Some(TestStore::new("bank", projections, None).await.unwrap())
     }
