@@ -3,6 +3,7 @@
 //! A task is a module with a type that derives [`clap::Parser`] and implements [`Task`], and a line in [`TASKS`].
 
 mod exec;
+mod kafka;
 mod postgres;
 mod test;
 mod workspace;
@@ -19,7 +20,7 @@ trait Task: clap::Parser {
 }
 
 /// Every subcommand, in the order in which `--help` lists them.
-const TASKS: &[Entry] = &[entry::<test::Test>(), entry::<postgres::Postgres>()];
+const TASKS: &[Entry] = &[entry::<test::Test>(), entry::<postgres::Postgres>(), entry::<kafka::Kafka>()];
 
 /// A [`Task`] with its type erased.
 struct Entry {

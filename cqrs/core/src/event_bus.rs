@@ -7,6 +7,7 @@ mod tenure;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
@@ -85,6 +86,20 @@ pub trait EventHandler: Send + Sync + 'static {
         batch: &Batch,
         fence: Option<Fence>,
     ) -> Result<(), HandlerError>;
+    /// How often [`EventHandler::idle`] is called while there is nothing to take in; `None`: never.
+    fn idles(&self) -> Option<Duration> {
+        None
+    }
+    /// Does what there is to do besides taking events in, when all of them up to `place` are. Called where the handler runs.
+    async fn idle(
+        &self,
+        source: &'static str,
+        place: Position,
+        fence: Option<Fence>,
+    ) -> Result<(), HandlerError> {
+        let _ = (source, place, fence);
+        Ok(())
+    }
     /// Whether what is read in this process follows the place at a distance, as a replica does.
     fn reads_a_copy(&self) -> bool {
         false

@@ -124,6 +124,7 @@ mod lease;
 mod log;
 mod memory;
 mod middleware;
+mod parked;
 mod position;
 mod privacy;
 mod projection;
@@ -153,6 +154,7 @@ pub use log::{
 };
 pub use memory::MemoryLog;
 pub use middleware::{Deadline, Idempotency, Tracing};
+pub use parked::{ForeignRecord, Park};
 pub use position::{PositionVector, TokenCodec};
 pub use privacy::{
     CodecError, InstanceKey, KeyStore, Keyring, Keys, PersonKey, Personal, Plain, decode, decode_parts,

@@ -237,4 +237,10 @@ pub trait Log: Send + Sync + 'static {
 
     /// The position of the newest event known here; follows commits of this process at once, those of others soon.
     fn head(&self) -> watch::Receiver<Position>;
+
+    /// The position of the newest event, asked for in the store: nothing that was committed anywhere before the call is
+    /// beyond it.
+    async fn newest(&self) -> Result<Position, StoreError> {
+        Ok(*self.head().borrow())
+    }
 }

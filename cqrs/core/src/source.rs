@@ -34,6 +34,11 @@ pub trait EventSource: Send + Sync + 'static {
     async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError>;
     /// The position of the newest event.
     fn head(&self) -> watch::Receiver<Position>;
+    /// The position of the newest event, asked for where it is known: nothing that was committed anywhere before the call is
+    /// beyond it, while [`EventSource::head`] hears of other processes' commits a moment later.
+    async fn newest(&self) -> Result<Position, StoreError> {
+        Ok(*self.head().borrow())
+    }
     /// What is known of `log`, a log whose events the service behind this source turns into events of its own; `None` if it
     /// doesn't, or if that is known in this process anyway.
     fn covered(&self, log: &str) -> Option<watch::Receiver<Covered>> {
@@ -73,6 +78,9 @@ impl EventSource for LogSource {
     }
     fn head(&self) -> watch::Receiver<Position> {
         self.0.head()
+    }
+    async fn newest(&self) -> Result<Position, StoreError> {
+        self.0.newest().await
     }
 }
 
@@ -163,5 +171,8 @@ impl<P: Publisher> EventSource for PublicSource<P> {
     }
     fn head(&self) -> watch::Receiver<Position> {
         self.log.head()
+    }
+    async fn newest(&self) -> Result<Position, StoreError> {
+        self.log.newest().await
     }
 }

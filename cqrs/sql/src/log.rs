@@ -284,6 +284,14 @@ impl Log for SqlLog {
     fn head(&self) -> watch::Receiver<Position> {
         self.head.clone()
     }
+
+    async fn newest(&self) -> Result<Position, StoreError> {
+        match &self.backend {
+            // One process has the store, and tells of a commit before it answers it.
+            Backend::Sqlite(_) => Ok(*self.head.borrow()),
+            Backend::Postgres(log) => log.read_head().await,
+        }
+    }
 }
 
 impl SqlLog {

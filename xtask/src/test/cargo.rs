@@ -6,7 +6,8 @@ use anyhow::Result;
 
 use super::Passed;
 use crate::exec::run;
-use crate::postgres::{CA_VARIABLE, PGBOUNCER_VARIABLE, PgBouncer, Throwaway, URL_VARIABLE};
+use crate::kafka;
+use crate::postgres::{self, PgBouncer};
 use crate::workspace::cargo;
 
 pub(super) fn fmt() -> Result<Passed> {
@@ -25,18 +26,37 @@ pub(super) fn docs() -> Result<Passed> {
 }
 
 pub(super) fn tests() -> Result<Passed> {
+    let named = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let mut tests = cargo();
     // Every failure at once: a developer who waited for the whole build wants to know all of them.
     tests.args(["test", "--workspace", "--no-fail-fast"]);
-    if let Some(url) = env::var(URL_VARIABLE).ok().filter(|url| !url.is_empty()) {
-        let pooler = PgBouncer::start(&url)?;
-        run(tests.env(PGBOUNCER_VARIABLE, pooler.url()))?;
-        return Ok(Passed { note: Some(format!("on the PostgreSQL that {URL_VARIABLE} names")) });
-    }
-    let server = Throwaway::start()?;
-    let pooler = PgBouncer::start(server.url())?;
-    tests.env(URL_VARIABLE, server.url()).env(CA_VARIABLE, server.authority());
-    run(tests.env(PGBOUNCER_VARIABLE, pooler.url()))?;
-    let note = format!("on SQLite, PostgreSQL {}, PgBouncer {}", server.version(), pooler.version());
+    tests.env(kafka::NODE_VARIABLE, env::current_exe()?);
+
+    let given = named(postgres::URL_VARIABLE);
+    let server = if given.is_some() { None } else { Some(postgres::Throwaway::start()?) };
+    let (url, on_postgres) = match (&server, given) {
+        (Some(server), _) => {
+            tests.env(postgres::URL_VARIABLE, server.url()).env(postgres::CA_VARIABLE, server.authority());
+            (server.url().to_owned(), format!("PostgreSQL {}", server.version()))
+        }
+        (None, url) => {
+            (url.unwrap_or_default(), format!("the PostgreSQL that {} names", postgres::URL_VARIABLE))
+        }
+    };
+    let pooler = PgBouncer::start(&url)?;
+    tests.env(postgres::PGBOUNCER_VARIABLE, pooler.url());
+
+    let broker =
+        if named(kafka::BROKER_VARIABLE).is_some() { None } else { Some(kafka::Throwaway::start()?) };
+    let on_kafka = if let Some(broker) = &broker {
+        tests
+            .env(kafka::BROKER_VARIABLE, broker.address())
+            .env(kafka::SECURE_VARIABLE, broker.secure_address()?);
+        format!("Kafka {}", kafka::VERSION)
+    } else {
+        format!("the Kafka that {} names", kafka::BROKER_VARIABLE)
+    };
+    run(&mut tests)?;
+    let note = format!("on SQLite, {on_postgres}, PgBouncer {}, {on_kafka}", pooler.version());
     Ok(Passed { note: Some(note) })
 }

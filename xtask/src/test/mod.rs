@@ -16,8 +16,8 @@ use crate::{Task, exec};
 /// Run every check: format, lints, dependencies, documentation, tests, packaging
 ///
 /// The checks run one after the other, a failed one stopping none of the others. What they need is started or installed
-/// first: a PostgreSQL server that lives as long as the tests (`PARLOR_TEST_POSTGRES_URL` names another one to
-/// use instead), and cargo-deny. CI runs exactly this.
+/// first: a PostgreSQL server and a Kafka broker that live as long as the tests (`PARLOR_TEST_POSTGRES_URL` and
+/// `PARLOR_TEST_KAFKA` name others to use instead), and cargo-deny. CI runs exactly this.
 #[derive(Parser)]
 #[command(name = "test")]
 pub struct Test {
@@ -36,7 +36,7 @@ const STEPS: &[Step] = &[
     Step { name: "clippy", about: "no lint complains", run: cargo::clippy },
     Step { name: "deny", about: "dependencies' licences, sources and advisories", run: deny::deny },
     Step { name: "docs", about: "the documentation builds, no link is broken", run: cargo::docs },
-    Step { name: "tests", about: "every test, on SQLite and PostgreSQL", run: cargo::tests },
+    Step { name: "tests", about: "every test, on SQLite, PostgreSQL and Kafka", run: cargo::tests },
     Step { name: "package", about: "the kernel's crates can be published", run: package::package },
     Step { name: "example", about: "the kernel's examples run outside the workspace", run: package::example },
 ];

@@ -180,9 +180,9 @@ impl Follower {
         show(place);
         let mut head = self.source.head();
         loop {
-            // The sender lives as long as the log; a closed channel means the log is going down.
-            if head.wait_for(|head| *head > place).await.is_err() {
-                std::future::pending::<()>().await;
+            while let Err(Elapsed) = self.await_beyond(&mut head, place).await {
+                self.handler.idle(source, place, fence).await?;
+                self.error.lock().take();
             }
             let batch = self
                 .source
@@ -197,6 +197,27 @@ impl Follower {
             place = batch.upto;
             self.error.lock().take();
             show(place);
+        }
+    }
+
+    /// Waits for events after `place`, for as long as the handler needn't be called.
+    async fn await_beyond(
+        &self,
+        head: &mut watch::Receiver<Position>,
+        place: Position,
+    ) -> Result<(), Elapsed> {
+        let beyond = async {
+            // The sender lives as long as the log; a closed channel means the log is going down.
+            if head.wait_for(|head| *head > place).await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        };
+        match self.handler.idles() {
+            None => {
+                beyond.await;
+                Ok(())
+            }
+            Some(limit) => tokio::time::timeout(limit, beyond).await.map_err(|_| Elapsed),
         }
     }
 
@@ -237,6 +258,9 @@ impl Follower {
         .set(lag as f64);
     }
 }
+
+/// It is time to call the handler, though there is nothing to take in.
+struct Elapsed;
 
 /// Whether nothing is wrong but the place.
 fn settled(error: HandlerError) -> Result<bool, HandlerError> {

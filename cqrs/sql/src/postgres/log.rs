@@ -147,7 +147,7 @@ impl PostgresLog {
         text
     }
 
-    async fn read_head(&self) -> Result<Position, StoreError> {
+    pub(crate) async fn read_head(&self) -> Result<Position, StoreError> {
         let rows = self.query("SELECT position FROM head", &[]).await?;
         Ok(Position(rows.first().map_or(0, |row| row.get::<_, i64>(0)) as u64))
     }
