@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use uuid::Uuid;
@@ -207,7 +208,13 @@ impl EventBusBuilder {
     #[must_use]
     pub fn react(mut self, reactor: impl Reactor, places: Arc<dyn PlaceStore>, keyring: Keyring) -> Self {
         self.handlers.push(Box::new(move |sources| {
-            Arc::new(Reacting { reactor, places, keyring, sources: sources.to_vec() })
+            Arc::new(Reacting {
+                reactor,
+                places,
+                keyring,
+                sources: sources.to_vec(),
+                within: Mutex::default(),
+            })
         }));
         self
     }

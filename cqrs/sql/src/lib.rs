@@ -135,4 +135,4 @@ pub use postgres::{Pool, PoolOptions};
 pub use projecting::{Projecting, RebuildError, RebuildProgress};
 pub use repository::{SqlReadRepository, SqlWriteRepository};
 pub use store::{OpenService, ServiceStore};
-pub use views::Views;
+pub use views::{Views, ViewsAt};

@@ -109,6 +109,18 @@ impl EventHandler for Projecting {
         Ok(position)
     }
 
+    fn reads_a_copy(&self) -> bool {
+        self.views.reads_a_copy()
+    }
+
+    async fn shown(&self, source: &'static str) -> Result<Position, StoreError> {
+        if self.views.reads_a_copy() {
+            self.views.place_of(self.projection.name(), source).await
+        } else {
+            self.place(source).await
+        }
+    }
+
     async fn handle(
         &self,
         source: &'static str,

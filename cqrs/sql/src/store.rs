@@ -9,7 +9,7 @@ use cqrs_core::{
 
 use crate::log::{Location, LogOptions, SqlLog};
 use crate::projecting::Projecting;
-use crate::views::Views;
+use crate::views::{Views, ViewsAt};
 
 /// What it takes to open a [`ServiceStore`].
 pub struct OpenService {
@@ -17,8 +17,8 @@ pub struct OpenService {
     pub name: &'static str,
     /// Where its log lies.
     pub log: Location,
-    /// Where its views lie.
-    pub views: Location,
+    /// Where its views lie, and whether this process keeps them.
+    pub views: ViewsAt,
     /// The tables of its state-stored aggregates (for SQLite, for PostgreSQL), if it has any.
     pub write_schema: Option<(&'static str, &'static str)>,
     /// What keeps its views.

@@ -12,6 +12,7 @@ use crate::log::{Location, LogOptions};
 use crate::postgres::{BACKGROUND, Pool};
 use crate::projecting::Projecting;
 use crate::store::{OpenService, ServiceStore};
+use crate::views::ViewsAt;
 
 /// Names the PostgreSQL server of the tests; its user may create schemas.
 pub const POSTGRES_URL: &str = "PARLOR_TEST_POSTGRES_URL";
@@ -94,7 +95,7 @@ impl TestStore {
         let dir = tempfile::tempdir().map_err(|error| StoreError::Other(error.to_string()))?;
         let log = Location::Sqlite(dir.path().join("log.db"));
         let views = Location::Sqlite(dir.path().join("views.db"));
-        let store = open(name, log, views, projections, write_schema, keyring()).await?;
+        let store = open(name, log, views.into(), projections, write_schema, keyring()).await?;
         Ok(Self { store, dir: Some(dir), schemas: Vec::new() })
     }
 
@@ -102,11 +103,11 @@ impl TestStore {
     pub async fn at(
         name: &'static str,
         log: Location,
-        views: Location,
+        views: impl Into<ViewsAt>,
         projections: Vec<Arc<dyn Projection>>,
         write_schema: Option<(&'static str, &'static str)>,
     ) -> Result<Self, StoreError> {
-        let store = open(name, log, views, projections, write_schema, keyring()).await?;
+        let store = open(name, log, views.into(), projections, write_schema, keyring()).await?;
         Ok(Self { store, dir: None, schemas: Vec::new() })
     }
 
@@ -139,7 +140,7 @@ impl TestStore {
         projections: Vec<Arc<dyn Projection>>,
         write_schema: Option<(&'static str, &'static str)>,
     ) -> Result<Self, StoreError> {
-        let (at_log, at_views) = (log.location.clone(), views.location.clone());
+        let (at_log, at_views) = (log.location.clone(), views.location.clone().into());
         let store = open(name, at_log, at_views, projections, write_schema, keyring()).await?;
         Ok(Self { store, dir: None, schemas: vec![log, views] })
     }
@@ -180,7 +181,7 @@ impl TestStore {
 async fn open(
     name: &'static str,
     log: Location,
-    views: Location,
+    views: ViewsAt,
     projections: Vec<Arc<dyn Projection>>,
     write_schema: Option<(&'static str, &'static str)>,
     keyring: Keyring,

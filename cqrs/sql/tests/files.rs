@@ -48,7 +48,9 @@ async fn open_log_called(name: &'static str, folder: &Path) -> Result<(), StoreE
 }
 
 async fn open_views(folder: &Path) -> Result<(), StoreError> {
-    Views::open(&Location::Sqlite(folder.join("views.db")), vec![Balances::shared()], 2).await.map(drop)
+    Views::open(&Location::Sqlite(folder.join("views.db")).into(), vec![Balances::shared()], 2)
+        .await
+        .map(drop)
 }
 
 async fn open_keys(folder: &Path) -> Result<(), StoreError> {

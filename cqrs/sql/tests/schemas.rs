@@ -116,7 +116,8 @@ async fn views_and_keys_of_a_newer_format_are_refused_on_postgresql_too() {
     let (Some(views), Some(keys)) = (TestSchema::new(4).unwrap(), TestSchema::new(4).unwrap()) else {
         return;
     };
-    let open_views = || Views::open(&views.location, vec![Balances::shared()], 2);
+    let views_at = views.location.clone().into();
+    let open_views = || Views::open(&views_at, vec![Balances::shared()], 2);
     let open_keys = || SqlKeyStore::open(&keys.location);
     open_views().await.unwrap();
     open_keys().await.unwrap();

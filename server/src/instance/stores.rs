@@ -138,7 +138,7 @@ impl Ground {
         let open = OpenService {
             name,
             log: location(config.log_url(service), "log")?,
-            views: location(config.views_url(service), "views")?,
+            views: location(config.views_url(service), "views")?.into(),
             write_schema: service.write_schema(),
             projections,
             keyring: self.keyring.clone(),

@@ -1,10 +1,12 @@
 //! A reactor as an event handler: one event after the other, its place kept behind them.
 
+use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::{EventHandler, HandlerError, codec_error, panic_message};
@@ -20,6 +22,8 @@ pub(super) struct Reacting<R> {
     pub(super) places: Arc<dyn PlaceStore>,
     pub(super) keyring: Keyring,
     pub(super) sources: Vec<Arc<dyn EventSource>>,
+    /// The epoch of each source in which the place is known to be.
+    pub(super) within: Mutex<HashMap<&'static str, Uuid>>,
 }
 
 #[async_trait]
@@ -38,8 +42,15 @@ impl<R: Reactor> EventHandler for Reacting<R> {
 
     async fn place(&self, source: &'static str) -> Result<Position, StoreError> {
         let name = self.reactor.name();
-        let Some(place) = self.places.load(name, source).await? else { return Ok(Position(0)) };
-        place.within(self.epoch(source), name, source).map_err(|error| StoreError::Corrupt(error.to_string()))
+        let epoch = self.epoch(source);
+        let position = match self.places.load(name, source).await? {
+            None => Position(0),
+            Some(place) => {
+                place.within(epoch, name, source).map_err(|error| StoreError::Corrupt(error.to_string()))?
+            }
+        };
+        self.within.lock().insert(source, epoch);
+        Ok(position)
     }
 
     async fn handle(
@@ -48,6 +59,11 @@ impl<R: Reactor> EventHandler for Reacting<R> {
         batch: &Batch,
         fence: Option<Fence>,
     ) -> Result<(), HandlerError> {
+        // A source that is far away learns its epoch after the place was looked up.
+        if self.within.lock().get(source) != Some(&self.epoch(source)) {
+            let at = batch.events.first().map_or(batch.upto, |event| event.position);
+            self.place(source).await.map_err(|error| HandlerError::store(at, &error))?;
+        }
         for event in &batch.events {
             let result = loop {
                 let incoming = Incoming { source, meta: event, keys: self.keyring.keys() };

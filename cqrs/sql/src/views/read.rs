@@ -1,0 +1,135 @@
+//! Reading from views.
+
+use cqrs_core::{Position, Row, RowError, Sql, StoreError, Value};
+
+use super::{Views, prefix};
+use crate::dialect::resolve;
+use crate::postgres::log::quoted;
+
+impl Views {
+    /// How far a view has come in a source, as stored where queries read: whichever process keeps it. 0 if it never started.
+    pub async fn place_of(&self, view: &'static str, source: &'static str) -> Result<Position, StoreError> {
+        let read = &self.0.read;
+        let place = match read.place(view, read.generation(view), source).await? {
+            None => {
+                // Never started, or swapped for a rebuilt one by another process.
+                read.reload(&self.0.projections).await?;
+                read.place(view, read.generation(view), source).await?
+            }
+            known => known,
+        };
+        Ok(place.map_or(Position(0), |(position, _)| position))
+    }
+
+    /// Runs a query in a snapshot of its own. `{p}` in the SQL stands for the tables of `view`, `{other}` for those of
+    /// the view called `other`.
+    pub async fn query<T: Send + 'static>(
+        &self,
+        view: &'static str,
+        sql: impl Into<Sql>,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        self.retrying(view, self.dialect().pick(sql.into()), params, map).await
+    }
+
+    /// The first row of [`Views::query`].
+    pub async fn query_one<T: Send + 'static>(
+        &self,
+        view: &'static str,
+        sql: impl Into<Sql>,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
+    ) -> Result<Option<T>, StoreError> {
+        Ok(self.query(view, sql, params, map).await?.into_iter().next())
+    }
+
+    fn query_text(&self, view: &str, sql: &str) -> String {
+        let read = &self.0.read;
+        let text = resolve(sql, |name| prefix(read.generation(if name == "p" { view } else { name })));
+        self.dialect().parameters(&text)
+    }
+
+    /// Runs SQL made at run time, its names resolved with `{p}` for `view`.
+    pub(crate) async fn query_made<T: Send + 'static>(
+        &self,
+        view: &'static str,
+        sql: &str,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        self.retrying(view, sql, params, map).await
+    }
+
+    async fn retrying<T: Send + 'static>(
+        &self,
+        view: &'static str,
+        sql: &str,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        let read = &self.0.read;
+        let first = read.select(self.query_text(view, sql), params.clone(), map.clone()).await;
+        match first {
+            // The view was rebuilt, here or by another process, while the query was on its way.
+            Err(StoreError::Other(detail)) if is_missing_table(&detail) => {
+                read.reload(&self.0.projections).await?;
+                match read.select(self.query_text(view, sql), params, map).await {
+                    Err(StoreError::Other(detail)) if is_missing_table(&detail) && self.is_elsewhere() => {
+                        let detail = format!("the copy that is read has no view {view} yet: {detail}");
+                        Err(StoreError::Unavailable(detail))
+                    }
+                    result => result,
+                }
+            }
+            result => result,
+        }
+    }
+}
+
+/// Whether a statement named a table that isn't there.
+pub(crate) fn is_missing_table(detail: &str) -> bool {
+    // SQLite's message; PostgreSQL's code for an undefined table.
+    detail.contains("no such table") || detail.contains("(42P01)")
+}
+
+/// Qualifies the tables of views (`g1_…`) with their schema, so that nothing depends on a session.
+pub(super) fn in_schema(sql: &str, schema: &str) -> String {
+    let schema = quoted(schema);
+    let mut out = String::with_capacity(sql.len() + 64);
+    let bytes = sql.as_bytes();
+    let mut i = 0;
+    while i < sql.len() {
+        let at_word =
+            i == 0 || !(bytes[i - 1].is_ascii_alphanumeric() || matches!(bytes[i - 1], b'_' | b'.' | b'"'));
+        let rest = &sql[i..];
+        if at_word && is_generation_name(rest) {
+            out.push_str(&schema);
+            out.push('.');
+        }
+        let step = rest.chars().next().map_or(1, char::len_utf8);
+        out.push_str(&rest[..step]);
+        i += step;
+    }
+    out
+}
+
+/// `g`, digits, `_`.
+fn is_generation_name(text: &str) -> bool {
+    let Some(rest) = text.strip_prefix('g') else { return false };
+    let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
+    digits > 0 && rest[digits..].starts_with('_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_of_tables_get_the_schema() {
+        assert_eq!(
+            in_schema("SELECT g.x, mg2_y FROM g12_rows r JOIN g3_more ON views = 'é'", "chat"),
+            "SELECT g.x, mg2_y FROM \"chat\".g12_rows r JOIN \"chat\".g3_more ON views = 'é'"
+        );
+    }
+}

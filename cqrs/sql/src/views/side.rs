@@ -1,0 +1,144 @@
+//! A database that holds the views: the one where they are kept, or a copy of it that is read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use cqrs_core::{Position, Projection, Row, RowError, StoreError, Value};
+use parking_lot::{Mutex, RwLock};
+use rusqlite::{Connection, params_from_iter};
+use uuid::Uuid;
+
+use super::read::in_schema;
+use crate::dialect::{Dialect, sqlite_error};
+use crate::log::corrupt;
+use crate::postgres::Pool;
+use crate::postgres::log::quoted;
+use crate::sqlite::Readers;
+use crate::value::{PostgresRow, SqliteRow, ToPostgres, ToSqlite, postgres_params};
+
+pub(super) struct Side {
+    pub(super) backend: Backend,
+    /// The generation of each view that is live there.
+    live: RwLock<HashMap<&'static str, u64>>,
+}
+
+pub(super) enum Backend {
+    Sqlite { writer: Arc<Mutex<Connection>>, readers: Readers },
+    Postgres { pool: Pool, schema: String },
+}
+
+impl Side {
+    pub(super) fn new(backend: Backend) -> Self {
+        Self { backend, live: RwLock::default() }
+    }
+
+    pub(super) fn dialect(&self) -> Dialect {
+        match self.backend {
+            Backend::Sqlite { .. } => Dialect::Sqlite,
+            Backend::Postgres { .. } => Dialect::Postgres,
+        }
+    }
+
+    /// A statement about the registry's own tables, which `{s}` stands before.
+    pub(super) fn own(&self, sql: &str) -> String {
+        let prefix = match &self.backend {
+            Backend::Sqlite { .. } => String::new(),
+            Backend::Postgres { schema, .. } => format!("{}.", quoted(schema)),
+        };
+        sql.replace("{s}", &prefix)
+    }
+
+    /// The live generation of a view, as known here.
+    pub(super) fn generation(&self, name: &str) -> u64 {
+        self.live.read().get(name).copied().unwrap_or(1)
+    }
+
+    pub(super) fn set_generation(&self, name: &'static str, generation: u64) {
+        self.live.write().insert(name, generation);
+    }
+
+    /// The live generation of a view and the version of its tables, as registered.
+    pub(super) async fn registered(&self, name: &'static str) -> Result<Option<(u64, u64)>, StoreError> {
+        let found = self
+            .select(
+                self.own("SELECT generation, version FROM {s}views WHERE name = ?1"),
+                vec![name.into()],
+                |row| Ok((row.int(0)?.unwrap_or(0) as u64, row.int(1)?.unwrap_or(0) as u64)),
+            )
+            .await?;
+        Ok(found.into_iter().next())
+    }
+
+    /// Looks up which generations are live; those of `projections` that aren't registered are given back.
+    pub(super) async fn reload(
+        &self,
+        projections: &[Arc<dyn Projection>],
+    ) -> Result<Vec<&'static str>, StoreError> {
+        let mut missing = Vec::new();
+        for projection in projections {
+            let (name, known) = (projection.name(), projection.schema().version);
+            match self.registered(name).await? {
+                Some((generation, version)) if version == u64::from(known) => {
+                    self.set_generation(name, generation);
+                }
+                Some((_, version)) => {
+                    return Err(StoreError::Corrupt(format!(
+                        "another process brought the view {name} to version {version}; this one knows {known}"
+                    )));
+                }
+                None => missing.push(name),
+            }
+        }
+        Ok(missing)
+    }
+
+    /// How far a view's generation has come in a source, with the source's epoch then; nothing if it never started.
+    pub(super) async fn place(
+        &self,
+        name: &'static str,
+        generation: u64,
+        source: &'static str,
+    ) -> Result<Option<(Position, Uuid)>, StoreError> {
+        let sql = self.own(
+            "SELECT position, epoch FROM {s}view_places WHERE name = ?1 AND generation = ?2 AND source = ?3",
+        );
+        let found = self
+            .select(sql, vec![name.into(), generation.into(), source.into()], |row| {
+                Ok((Position(row.int(0)?.unwrap_or(0) as u64), row.uuid(1)?.unwrap_or_default()))
+            })
+            .await?;
+        Ok(found.into_iter().next())
+    }
+
+    pub(super) async fn select<T: Send + 'static>(
+        &self,
+        sql: String,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        match &self.backend {
+            Backend::Sqlite { readers, .. } => {
+                readers
+                    .run(move |connection| {
+                        let failed = |error: rusqlite::Error| sqlite_error(&error);
+                        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+                        let params = params_from_iter(params.iter().map(ToSqlite));
+                        let mut rows = statement.query(params).map_err(failed)?;
+                        let mut found = Vec::new();
+                        while let Some(row) = rows.next().map_err(failed)? {
+                            found.push(map(&SqliteRow(row)).map_err(corrupt)?);
+                        }
+                        Ok(found)
+                    })
+                    .await
+            }
+            Backend::Postgres { pool, schema } => {
+                let client = pool.get().await?;
+                let sql = in_schema(&Dialect::Postgres.parameters(&sql), schema);
+                let values: Vec<_> = params.iter().map(ToPostgres).collect();
+                let rows = client.query(&sql, &postgres_params(&values)).await?;
+                rows.iter().map(|row| map(&PostgresRow(row))).collect::<Result<_, _>>().map_err(corrupt)
+            }
+        }
+    }
+}
