@@ -52,7 +52,7 @@ pub struct LogOptions {
     pub ledger_retention: Duration,
     /// Connections that read the log.
     pub readers: usize,
-    /// How often a log that others write to as well is looked at (PostgreSQL).
+    /// How often a log that others write to as well is looked at (PostgreSQL) while it moves; while it rests, less often.
     pub poll: Duration,
     /// Whether tables are made and brought up to date when the log is opened (PostgreSQL). If not, and they aren't there or
     /// are older, opening fails: a process whose role may only read and write leaves that to one with the owner's.
@@ -65,7 +65,7 @@ impl Default for LogOptions {
             tail_bytes: 4 * 1024 * 1024,
             ledger_retention: Duration::from_hours(48),
             readers: 4,
-            poll: Duration::from_millis(20),
+            poll: Duration::from_millis(10),
             migrate: true,
         }
     }

@@ -233,33 +233,29 @@ async fn a_take_over_waits_for_a_write_under_way_and_a_renewal_does_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_store_made_before_places_had_epochs_is_gone_on_with() {
+async fn a_place_that_an_earlier_version_keeps_is_gone_on_with() {
     let Some(bank) = on_postgres().await else { return };
     let (client, [log, _]) = by_hand(&bank).await;
-    let before = format!(
-        "ALTER TABLE {log}.places DROP COLUMN epoch; DROP TABLE {log}.leases;
-         INSERT INTO {log}.places (consumer, source, position) VALUES ('relay', 'bank.public', 7)"
-    );
-    client.batch_execute(&before).await.unwrap();
-    for _ in 0..2 {
-        let upgraded = reopened(&bank, vec![Balances::shared()]).await.store.log;
-        let place = upgraded.load("relay", "bank.public").await.unwrap();
-        assert_eq!(place, Some(Place { position: Position(7), epoch: Uuid::nil() }));
+    // Without an epoch, and so it goes on beside this one until it is stopped.
+    for theirs in [
+        format!("INSERT INTO {log}.places (consumer, source, position) VALUES ('relay', 'bank.public', 7)"),
+        format!("UPDATE {log}.places SET position = position + 1 WHERE consumer = 'relay'"),
+    ] {
+        client.batch_execute(&theirs).await.unwrap();
     }
-    let log_ = &bank.store.log;
-    // A process of the version before goes on beside it until it is stopped.
-    let theirs = format!("UPDATE {log}.places SET position = 8 WHERE consumer = 'relay'");
-    client.batch_execute(&theirs).await.unwrap();
-    let stale = log_.acquire("relay", Uuid::nil(), Duration::from_millis(1)).await.unwrap().unwrap();
-    let place = Place { position: Position(9), epoch: log_.epoch() };
-    log_.save("relay", "bank.public", place, Some(stale)).await.unwrap();
-    assert_eq!(log_.load("relay", "bank.public").await.unwrap(), Some(place));
+    let store = &bank.store.log;
+    let kept = store.load("relay", "bank.public").await.unwrap();
+    assert_eq!(kept, Some(Place { position: Position(8), epoch: Uuid::nil() }));
+    let stale = store.acquire("relay", Uuid::nil(), Duration::from_millis(1)).await.unwrap().unwrap();
+    let place = Place { position: Position(9), epoch: store.epoch() };
+    store.save("relay", "bank.public", place, Some(stale)).await.unwrap();
+    assert_eq!(store.load("relay", "bank.public").await.unwrap(), Some(place));
     tokio::time::sleep(Duration::from_millis(2)).await;
-    log_.acquire("relay", Uuid::nil(), Duration::from_mins(1)).await.unwrap().expect("it has expired");
+    store.acquire("relay", Uuid::nil(), Duration::from_mins(1)).await.unwrap().expect("it has expired");
     let further = Place { position: Position(10), ..place };
-    let late = log_.save("relay", "bank.public", further, Some(stale)).await;
+    let late = store.save("relay", "bank.public", further, Some(stale)).await;
     assert!(matches!(late, Err(PlaceError::LeaseLost)), "{late:?}");
-    assert_eq!(log_.load("relay", "bank.public").await.unwrap(), Some(place));
+    assert_eq!(store.load("relay", "bank.public").await.unwrap(), Some(place));
 }
 
 // A process of its own, which can be stopped as a whole.

@@ -233,13 +233,19 @@ impl Follower {
                 self.error.lock().take();
             }
             self.show(place);
-            // As long as there is nothing ahead of it, it doesn't move.
-            if head.wait_for(|head| *head > place).await.is_err() {
-                std::future::pending::<()>().await;
+            if self.position.receiver_count() > 0 {
+                tokio::time::sleep(WAITED_FOR).await;
+                continue;
             }
-            let pause = if self.position.receiver_count() > 0 { WAITED_FOR } else { UNHURRIED };
+            let ahead = async {
+                // As long as nothing is ahead of it, it doesn't move.
+                if head.wait_for(|head| *head > place).await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+                tokio::time::sleep(UNHURRIED).await;
+            };
             tokio::select! {
-                () = tokio::time::sleep(pause) => {}
+                () = ahead => {}
                 () = self.waited_for.notified() => {}
             }
         }

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cqrs_core::{Actor, Guard, Position, RecordedEvent, StoreError, StreamId, Value};
 use jiff::Timestamp;
@@ -55,6 +55,13 @@ CREATE TABLE IF NOT EXISTS places (
 
 const EVENT: &str = "position, id, category, stream, version, name, schema, at, actor_kind, actor, correlation, causation, data";
 
+/// For how long after an event a log counts as moving: where something happens, more does.
+const LIVELY: Duration = Duration::from_secs(5);
+/// How many times as long a log that rests is left alone.
+const RESTING: u32 = 5;
+/// How long a database that doesn't answer is left alone.
+const UNREACHABLE: Duration = Duration::from_millis(250);
+
 /// The log's committer and readers.
 pub(crate) struct PostgresLog {
     pub(crate) epoch: Uuid,
@@ -99,17 +106,24 @@ impl PostgresLog {
     fn follow_others(&self, head: watch::Sender<Position>, every: Duration) {
         let (pool, sql) = (self.pool.clone(), self.sql("SELECT position FROM {s}head"));
         tokio::spawn(async move {
+            let (mut seen, mut moved, mut pause) = (*head.borrow(), Instant::now(), every);
             while !head.is_closed() {
-                tokio::time::sleep(every).await;
-                let Ok(client) = pool.get().await else { continue };
-                if let Ok(row) = client.query_one(&sql, &[]).await {
-                    let position = Position(row.get::<_, i64>(0) as u64);
-                    head.send_if_modified(|known| {
-                        let newer = position > *known;
-                        *known = position.max(*known);
-                        newer
-                    });
+                tokio::time::sleep(pause).await;
+                let look = async { pool.get().await?.query_one(&sql, &[]).await };
+                let Ok(row) = look.await else {
+                    pause = UNREACHABLE;
+                    continue;
+                };
+                let position = Position(row.get::<_, i64>(0) as u64);
+                head.send_if_modified(|known| {
+                    let newer = position > *known;
+                    *known = position.max(*known);
+                    newer
+                });
+                if position != std::mem::replace(&mut seen, position) {
+                    moved = Instant::now();
                 }
+                pause = if moved.elapsed() < LIVELY { every } else { every * RESTING };
             }
         });
     }
