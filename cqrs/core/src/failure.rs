@@ -45,6 +45,16 @@ pub trait Refusal: std::error::Error + Send + Sync + 'static {
     }
 }
 
+/// For commands that are never refused.
+impl Refusal for std::convert::Infallible {
+    fn code(&self) -> &'static str {
+        match *self {}
+    }
+    fn kind(&self) -> RefusalKind {
+        match *self {}
+    }
+}
+
 /// One invalid field of a request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct FieldError {

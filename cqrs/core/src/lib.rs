@@ -108,8 +108,8 @@
 //! at start that names it: [`CommandBus::builder`], [`QueryBus::builder`], [`EventBus::builder`].
 //!
 //! **A projection** turns events into rows ([`Projection`]), **a reactor** turns them into further commands
-//! ([`Reactor`]), **a query** reads rows through a [`BaseReadRepository`]. `examples/bank.rs` has all of it in one
-//! file. A store of one's own is right when it passes the suite in [`conformance`].
+//! ([`Reactor`]), **a query** reads rows through a [`BaseReadRepository`]. `examples/bank.rs` is a small
+//! service in one file. A store of one's own is right when it passes the suite in [`conformance`].
 
 mod aggregate;
 mod command;
@@ -123,6 +123,7 @@ mod failure;
 mod lease;
 mod log;
 mod memory;
+mod memory_view;
 mod middleware;
 mod parked;
 mod position;
@@ -153,6 +154,7 @@ pub use log::{
     Render, RowWrite,
 };
 pub use memory::MemoryLog;
+pub use memory_view::MemoryView;
 pub use middleware::{Deadline, Idempotency, Tracing};
 pub use parked::{ForeignRecord, Park};
 pub use position::{PositionVector, TokenCodec};

@@ -127,7 +127,41 @@ pub trait Projection: Send + Sync + 'static {
 }
 
 /// Turns events into commands. It runs at least once per event and must have one effect: its commands carry ids
-/// derived from the event's. It never runs in a rebuild.
+/// derived from the event's, or are such that a second one changes nothing. It never runs in a rebuild.
+///
+/// ```
+/// # use cqrs_core::*;
+/// # use serde::{Deserialize, Serialize};
+/// # #[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
+/// # #[serde(tag = "type", content = "data")]
+/// # enum AccountEvent { #[serde(rename = "account.opened")] Opened {} }
+/// # impl Event for AccountEvent {}
+/// # struct GrantBonus(uuid::Uuid);
+/// # impl Command for GrantBonus { const NAME: &'static str = "bank.grant-bonus"; }
+/// # impl Decide for GrantBonus {
+/// #     type Answer = ();
+/// #     type Refusal = std::convert::Infallible;
+/// #     fn reads(&self, _: &Context) -> Reads { Reads::default() }
+/// #     fn decide(&self, _: &Context, _: &State<'_>) -> Result<Decision<()>, Self::Refusal> { Ok(Decision::done()) }
+/// # }
+/// struct WelcomeBonus(CommandBus);
+///
+/// #[async_trait::async_trait]
+/// impl Reactor for WelcomeBonus {
+///     fn name(&self) -> &'static str {
+///         "welcome-bonus"
+///     }
+///     fn sources(&self) -> &'static [&'static str] {
+///         &["bank"]
+///     }
+///     async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure> {
+///         let AccountEvent::Opened {} = event.decode()?;
+///         let cx = Context { causation: Some(event.meta.id), ..SystemClock.context(Actor::System) };
+///         self.0.dispatch(&cx, GrantBonus(event.meta.stream)).await?;
+///         Ok(())
+///     }
+/// }
+/// ```
 #[async_trait]
 pub trait Reactor: Send + Sync + 'static {
     /// Its name, as `profile-of-account`.

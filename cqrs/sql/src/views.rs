@@ -114,7 +114,8 @@ async fn open_kept(location: &Location, readers: usize) -> Result<Side, StoreErr
         Location::Sqlite(path) => {
             let path: PathBuf = path.clone();
             sqlite::blocking(move || {
-                let connection = sqlite::open_side(&path, Durability::Normal, SQLITE)?;
+                let mut connection = sqlite::open_side(&path, Durability::Normal, SQLITE)?;
+                sqlite::checkpoint::beside(&mut connection, &path, Durability::Normal)?;
                 let writer = Arc::new(Mutex::new(connection));
                 Ok(Backend::Sqlite { writer, readers: Readers::new(path, readers) })
             })

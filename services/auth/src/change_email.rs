@@ -1,6 +1,8 @@
 //! `PUT /v1/auth/email`: somebody wants another address, which takes effect when the link sent there is opened
 //! ([`verify_email`](crate::verify_email)). Records `account.email-verification-requested`.
 
+use std::convert::Infallible;
+
 use async_trait::async_trait;
 use cqrs_core::{
     Command, CommandHandler, Context, Decide, Decision, Failure, Outcome, Personal, Plain, Reads, Refusal,
@@ -16,7 +18,7 @@ use crate::email::Email;
 use crate::limits::{AccountKey, Action};
 use crate::mail::messages;
 use crate::password::PasswordAttempt;
-use crate::service::{Auth, EMAILS, Never, NotAUser, origin, unkeyed};
+use crate::service::{Auth, EMAILS, NotAUser, origin, unkeyed};
 use crate::tokens::one_time::{self, Purpose, TokenHash};
 use crate::tokens::random_bytes;
 
@@ -63,13 +65,13 @@ struct RequestVerification {
 
 impl Decide for RequestVerification {
     type Answer = ();
-    type Refusal = Never;
+    type Refusal = Infallible;
 
     fn reads(&self, _: &Context) -> Reads {
         Reads::of::<Account>(self.user)
     }
 
-    fn decide(&self, _: &Context, _: &State<'_>) -> Result<Decision<()>, Never> {
+    fn decide(&self, _: &Context, _: &State<'_>) -> Result<Decision<()>, Infallible> {
         let requested = AccountEvent::EmailVerificationRequested {
             email: Personal::new(self.user, self.email.as_str().to_owned()),
             token: Plain(self.token.into()),

@@ -1,6 +1,8 @@
 //! `POST /v1/auth/password-reset`: somebody forgot their password.
 //! Records `account.password-reset-requested`; public as `password-reset-requested.v1`, without the token.
 
+use std::convert::Infallible;
+
 use async_trait::async_trait;
 use cqrs_core::{
     Command, CommandHandler, Context, Decide, Decision, Failure, Outcome, Plain, Reads, Reply, State,
@@ -14,7 +16,7 @@ use crate::account::{Account, AccountEvent};
 use crate::email::Email;
 use crate::limits::{AccountKey, Action};
 use crate::mail::messages;
-use crate::service::{Auth, Never, origin, unkeyed};
+use crate::service::{Auth, origin, unkeyed};
 use crate::tokens::one_time::{self, Purpose, TokenHash};
 use crate::tokens::random_bytes;
 
@@ -41,13 +43,13 @@ struct RecordRequest {
 impl Decide for RecordRequest {
     /// Whether a link is to be sent.
     type Answer = bool;
-    type Refusal = Never;
+    type Refusal = Infallible;
 
     fn reads(&self, _: &Context) -> Reads {
         Reads::of::<Account>(self.user)
     }
 
-    fn decide(&self, _: &Context, state: &State<'_>) -> Result<Decision<bool>, Never> {
+    fn decide(&self, _: &Context, state: &State<'_>) -> Result<Decision<bool>, Infallible> {
         let account: &Account = state.get(self.user);
         // An account without an address or password belongs to an application, which signs its users in itself.
         if account.is_closed() || account.password.is_none() {

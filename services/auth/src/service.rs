@@ -245,19 +245,6 @@ impl Refusal for NotAUser {
     }
 }
 
-/// The refusal of what is never refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Never {}
-
-impl Refusal for Never {
-    fn code(&self) -> &'static str {
-        match *self {}
-    }
-    fn kind(&self) -> RefusalKind {
-        match *self {}
-    }
-}
-
 impl Refusal for TooMany {
     fn code(&self) -> &'static str {
         "too-many-requests"

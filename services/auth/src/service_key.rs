@@ -1,6 +1,8 @@
 //! The keys of applications (role `service`), made and revoked by the operator on the command line.
 //! Records `service-key.created` and `service-key.revoked`; public as `service-key-created.v1` and `-revoked.v1`.
 
+use std::convert::Infallible;
+
 use cqrs_core::{
     Aggregate, Context, Decide, Decision, Event, Failure, Plain, Reads, Refusal, RefusalKind, State,
 };
@@ -9,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use crate::display_name::DisplayName;
-use crate::service::{Auth, Never};
+use crate::service::Auth;
 use crate::tokens::random_bytes;
 use crate::tokens::service_key::ServiceIdentity;
 
@@ -63,13 +65,13 @@ struct Create {
 
 impl Decide for Create {
     type Answer = ();
-    type Refusal = Never;
+    type Refusal = Infallible;
 
     fn reads(&self, _: &Context) -> Reads {
         Reads::of::<ServiceKey>(self.id)
     }
 
-    fn decide(&self, _: &Context, _: &State<'_>) -> Result<Decision<()>, Never> {
+    fn decide(&self, _: &Context, _: &State<'_>) -> Result<Decision<()>, Infallible> {
         let (name, hash) = (Plain(self.name.clone()), Plain(self.hash.clone()));
         Ok(Decision::done().record::<ServiceKey>(self.id, ServiceKeyEvent::Created { name, hash }))
     }

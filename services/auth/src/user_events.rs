@@ -2,6 +2,8 @@
 //! in again, is gone. Records `account.admitted`, `account.renamed`, `account.disabled`, `account.enabled`,
 //! `account.deleted`, and ends sessions.
 
+use std::convert::Infallible;
+
 use async_trait::async_trait;
 use cqrs_core::{
     Actor, Command, CommandBus, CommandHandler, Context, Decide, Decision, Executor, Failure, Incoming,
@@ -11,7 +13,7 @@ use parlor_contracts::user::UserEvent;
 use uuid::Uuid;
 
 use crate::account::{Account, AccountEvent, EndReason};
-use crate::service::{Auth, EMAILS, Never};
+use crate::service::{Auth, EMAILS};
 
 /// What happened to a user.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,13 +46,13 @@ impl Command for FollowUser {
 impl Decide for FollowUser {
     /// The sessions that ended.
     type Answer = Vec<Uuid>;
-    type Refusal = Never;
+    type Refusal = Infallible;
 
     fn reads(&self, _: &Context) -> Reads {
         Reads::of::<Account>(self.user)
     }
 
-    fn decide(&self, _: &Context, state: &State<'_>) -> Result<Decision<Vec<Uuid>>, Never> {
+    fn decide(&self, _: &Context, state: &State<'_>) -> Result<Decision<Vec<Uuid>>, Infallible> {
         let user = self.user;
         let known = state.find_existing::<Account>(user);
         let account = state.get::<Account>(user);

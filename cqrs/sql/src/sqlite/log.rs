@@ -36,8 +36,8 @@ CREATE TABLE IF NOT EXISTS claims (
   set_name TEXT NOT NULL, value BLOB NOT NULL, owner BLOB NOT NULL, until INTEGER, PRIMARY KEY (set_name, value)
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS ledger (
-  key BLOB PRIMARY KEY, content BLOB NOT NULL, answer BLOB NOT NULL, at INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+  key BLOB NOT NULL UNIQUE, content BLOB NOT NULL, answer BLOB NOT NULL, at INTEGER NOT NULL
+) STRICT;
 CREATE INDEX IF NOT EXISTS ledger_by_time ON ledger (at);
 CREATE TABLE IF NOT EXISTS snapshots (
   stream BLOB NOT NULL, category TEXT NOT NULL, version INTEGER NOT NULL, data BLOB NOT NULL,
@@ -96,7 +96,7 @@ impl SqliteLog {
         tail: Arc<Tail>,
     ) -> Result<Self, StoreError> {
         refuse_foreign(path)?;
-        let connection = super::open(path, Durability::Full)?;
+        let mut connection = super::open(path, Durability::Full)?;
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}"))
             .map_err(|error| sqlite_error(&error))?;
@@ -110,6 +110,7 @@ impl SqliteLog {
             .query_row("SELECT position FROM head", [], |row| row.get(0))
             .map_err(|error| sqlite_error(&error))?;
         head.send_replace(Position(position as u64));
+        super::checkpoint::beside(&mut connection, path, Durability::Full)?;
         let (writer, jobs) = mpsc::channel(8 * BATCH);
         std::thread::Builder::new()
             .name(format!("log {name}"))
