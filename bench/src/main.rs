@@ -4,6 +4,7 @@
 
 mod client;
 mod echo;
+mod grow;
 mod kernel;
 mod report;
 mod run;
@@ -39,6 +40,8 @@ enum Command {
         #[arg(long, default_value_t = 5)]
         seconds: u64,
     },
+    /// Fill a store and see what its size costs: start, memory, reading, searching.
+    Grow(Grow),
     /// The echo server that the figures are compared with (started by `http`).
     #[command(hide = true)]
     Echo {
@@ -73,6 +76,23 @@ struct Http {
     write: Option<PathBuf>,
 }
 
+/// How large, and on what.
+#[derive(Debug, Clone, clap::Args)]
+struct Grow {
+    /// The parlor binary, built with --release.
+    #[arg(long, default_value = "target/release/parlor")]
+    parlor: PathBuf,
+    /// On PostgreSQL instead of SQLite: the URL of a server on which a database may be made.
+    #[arg(long)]
+    postgres: Option<String>,
+    /// How many messages are sent before anything is measured.
+    #[arg(long, default_value_t = 1_000_000)]
+    messages: u64,
+    /// Write the table into this file too, replacing what stands between its markers (`grown`).
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
 impl Http {
     fn duration(&self) -> Duration {
         Duration::from_secs(self.seconds)
@@ -83,6 +103,7 @@ impl Http {
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Http(http) => run::run(http).await,
+        Command::Grow(grow) => grow::run(grow).await,
         Command::Kernel { postgres, clients, seconds } => {
             kernel::run(&clients, Duration::from_secs(seconds), postgres.as_deref()).await
         }

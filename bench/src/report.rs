@@ -26,8 +26,16 @@ pub(crate) struct Report {
     notes: Vec<String>,
 }
 
-const BEGIN: &str = "<!-- measured: begin -->";
-const END: &str = "<!-- measured: end -->";
+/// On what, and of what: the machine and the commit.
+pub(crate) fn header() -> String {
+    let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpu.lines().find_map(|line| line.strip_prefix("model name")).unwrap_or("");
+    let model = model.trim_matches([' ', '\t', ':']);
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let commit = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
+    let commit = commit.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
+    format!("Commit {commit}, {cores} cores ({model}), client and server on the same machine.\n\n")
+}
 
 impl Report {
     pub(crate) fn add(&mut self, row: Row) {
@@ -42,22 +50,8 @@ impl Report {
 
     /// The report as Markdown.
     pub(crate) fn render(&self, options: &Http) -> String {
-        let mut text = String::new();
-        let cpu = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-        let model = cpu
-            .lines()
-            .find_map(|line| line.strip_prefix("model name"))
-            .unwrap_or("")
-            .trim_matches([' ', '\t', ':']);
-        let cores = std::thread::available_parallelism().map_or(0, usize::from);
-        let commit = std::process::Command::new("git").args(["rev-parse", "--short", "HEAD"]).output();
-        let commit =
-            commit.map(|out| String::from_utf8_lossy(&out.stdout).trim().to_owned()).unwrap_or_default();
-        let _ = writeln!(
-            text,
-            "Commit {commit}, {cores} cores ({model}), client and server on the same machine, {} s a run.\n",
-            options.seconds
-        );
+        let mut text = header();
+        let _ = writeln!(text, "{} s a run.\n", options.seconds);
         text.push_str(
             "| work | store | clients | per second | share of the echo | p50 ms | p99 ms | errors |\n",
         );
@@ -83,14 +77,16 @@ impl Report {
         text
     }
 
-    /// Puts the report between the markers of a file.
-    pub(crate) fn write(path: &Path, text: &str) -> anyhow::Result<()> {
+    /// Puts a report between the markers called `name` of a file.
+    pub(crate) fn write(path: &Path, name: &str, text: &str) -> anyhow::Result<()> {
+        let (begin, end) = (format!("<!-- {name}: begin -->"), format!("<!-- {name}: end -->"));
         let old = std::fs::read_to_string(path)?;
-        let (before, rest) =
-            old.split_once(BEGIN).ok_or_else(|| anyhow::anyhow!("{} has no line {BEGIN}", path.display()))?;
+        let (before, rest) = old
+            .split_once(&begin)
+            .ok_or_else(|| anyhow::anyhow!("{} has no line {begin}", path.display()))?;
         let (_, after) =
-            rest.split_once(END).ok_or_else(|| anyhow::anyhow!("{} has no line {END}", path.display()))?;
-        std::fs::write(path, format!("{before}{BEGIN}\n{text}{END}{after}"))?;
+            rest.split_once(&end).ok_or_else(|| anyhow::anyhow!("{} has no line {end}", path.display()))?;
+        std::fs::write(path, format!("{before}{begin}\n{text}{end}{after}"))?;
         Ok(())
     }
 }

@@ -31,7 +31,7 @@ pub(crate) async fn run(options: Http) -> anyhow::Result<()> {
     let text = report.render(&options);
     println!("{text}");
     if let Some(path) = &options.write {
-        Report::write(path, &text)?;
+        Report::write(path, "measured", &text)?;
     }
     Ok(())
 }

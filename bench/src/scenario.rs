@@ -15,6 +15,7 @@ use crate::client::Client;
 /// A signed-in user with the conversations they are in.
 pub(crate) struct User {
     pub(crate) token: String,
+    login: Value,
     pub(crate) conversations: Vec<String>,
 }
 
@@ -37,9 +38,10 @@ impl World {
             let body = json!({"email": email, "password": password, "displayName": format!("User {n}")});
             nobody.json(Method::POST, "/v1/auth/register", Some(body)).await?;
             let login = json!({"email": email, "password": password});
-            let answer = nobody.json(Method::POST, "/v1/auth/login", Some(login)).await?;
+            let answer = nobody.json(Method::POST, "/v1/auth/login", Some(login.clone())).await?;
             let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
-            people.push((text("userId"), User { token: text("accessToken"), conversations: Vec::new() }));
+            let user = User { token: text("accessToken"), login, conversations: Vec::new() };
+            people.push((text("userId"), user));
         }
         for n in 0..conversations {
             let members: Vec<usize> = (0..MEMBERS.min(users)).map(|m| (n * 7 + m * 11) % users).collect();
@@ -54,6 +56,16 @@ impl World {
         }
         let users = people.into_iter().map(|(_, user)| user).collect();
         Ok(Self { users })
+    }
+
+    /// Signs everybody in anew: access tokens last five minutes.
+    pub(crate) async fn sign_in(&mut self, address: &str) -> anyhow::Result<()> {
+        let mut nobody = Client::connect(address, None).await?;
+        for user in &mut self.users {
+            let answer = nobody.json(Method::POST, "/v1/auth/login", Some(user.login.clone())).await?;
+            user.token = answer["accessToken"].as_str().unwrap_or_default().to_owned();
+        }
+        Ok(())
     }
 }
 
@@ -86,8 +98,42 @@ pub(crate) struct Outcome {
 pub(crate) enum Work {
     Echo,
     Send,
+    /// Sending messages of many different words, for searching later.
+    SendWords,
     Page,
     List,
+    /// Searching for this.
+    Search(&'static str),
+}
+
+/// The nth of many different messages: twelve words of about 3,000, the first of them much more frequent than the last;
+/// every tenth message is Chinese, of about 600 characters alike.
+fn words(n: u64) -> String {
+    let mut state = n.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let mut below = |bound: u64| {
+        // xorshift64 (Marsaglia 2003): any spread will do, and a run repeats.
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state % bound
+    };
+    if n.is_multiple_of(10) {
+        let character = |k: u64| char::from_u32(0x4E00 + k as u32).unwrap_or('中');
+        return (0..24).map(|_| character(below(600) * 7)).collect();
+    }
+    let syllables = ["mo", "ra", "ti", "lu", "se", "ko", "na", "vi", "da", "pe", "zu", "fi"];
+    let mut text = String::with_capacity(100);
+    for _ in 0..12 {
+        let bound = below(3_000) + 1;
+        let mut word = below(bound);
+        for _ in 0..3 {
+            text.push_str(syllables[(word % 12) as usize]);
+            word /= 12;
+        }
+        text.push(' ');
+    }
+    text.pop();
+    text
 }
 
 static KEYS: AtomicU64 = AtomicU64::new(0);
@@ -146,6 +192,19 @@ async fn one_client(
                 let key = format!("bench-{}", KEYS.fetch_add(1, Ordering::Relaxed));
                 let path = format!("/v1/conversations/{conversation}/messages");
                 client.call(Method::POST, &path, &[("idempotency-key", &key)], body.clone()).await?
+            }
+            Work::SendWords => {
+                let n = KEYS.fetch_add(1, Ordering::Relaxed);
+                let path = format!("/v1/conversations/{conversation}/messages");
+                let body = format!(r#"{{"content":"{}"}}"#, words(n));
+                client.call(Method::POST, &path, &[("idempotency-key", &format!("bench-{n}"))], body).await?
+            }
+            Work::Search(text) => {
+                let path = format!(
+                    "/v1/messages/search?{}",
+                    form_urlencoded::Serializer::new(String::new()).append_pair("q", text).finish()
+                );
+                client.call(Method::GET, &path, &[], "").await?
             }
             Work::Page => {
                 let path = format!("/v1/conversations/{conversation}/messages?limit=50");

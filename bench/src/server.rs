@@ -46,7 +46,15 @@ fn free_address() -> anyhow::Result<String> {
 impl Server {
     /// Starts Parlor on an empty store.
     pub(crate) async fn parlor(binary: &Path, database: Option<Database>) -> anyhow::Result<Self> {
-        let data = tempfile::tempdir()?;
+        Self::parlor_on(binary, tempfile::tempdir()?, database).await
+    }
+
+    /// Starts Parlor on a store that is there already.
+    pub(crate) async fn parlor_on(
+        binary: &Path,
+        data: TempDir,
+        database: Option<Database>,
+    ) -> anyhow::Result<Self> {
         let address = free_address()?;
         let mut command = Command::new(binary);
         command
