@@ -3,6 +3,8 @@
 //!
 //! The private halves never leave the folder of the process that signs with them ([`keys`](crate::tokens::keys)).
 
+use std::convert::Infallible;
+
 use cqrs_core::{
     Actor, Aggregate, Context, Decide, Decision, Event, Failure, Plain, Reads, State, derived_id,
 };
@@ -10,7 +12,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::service::{Auth, Never};
+use crate::service::Auth;
 use crate::tokens::verify::Jwk;
 
 /// What happens to a signing key.
@@ -69,13 +71,13 @@ struct Tell {
 
 impl Decide for Tell {
     type Answer = ();
-    type Refusal = Never;
+    type Refusal = Infallible;
 
     fn reads(&self, _: &Context) -> Reads {
         Reads::of::<SigningKey>(SigningKey::id(&self.kid))
     }
 
-    fn decide(&self, _: &Context, state: &State<'_>) -> Result<Decision<()>, Never> {
+    fn decide(&self, _: &Context, state: &State<'_>) -> Result<Decision<()>, Infallible> {
         let (id, kid) = (SigningKey::id(&self.kid), Plain(self.kid.clone()));
         let event = match (state.find_existing::<SigningKey>(id), &self.x) {
             (None, Some(x)) => SigningKeyEvent::Added { kid, x: Plain(x.clone()) },
