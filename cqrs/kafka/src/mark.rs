@@ -104,6 +104,9 @@ pub(crate) enum Taken {
     Further(Mark),
     /// Nothing new.
     Nothing,
+    /// It is of a session that is over, or behind what was said before: of a relay that doesn't know it was relieved, or the
+    /// topics were made anew.
+    Past(i64),
     /// It is of another log, or of this one before it was restored or after.
     OtherEpoch(Uuid),
 }
@@ -132,13 +135,13 @@ impl Marks {
         }
         let newest = self.sessions.entry(epoch).or_insert(session);
         if session < *newest {
-            return Taken::Nothing;
+            return Taken::Past(session);
         }
         *newest = session;
         let MarkRecord::Mark(mark) = record else { return Taken::Nothing };
         self.epoch = Some(epoch);
         if self.newest.as_ref().is_some_and(|newest| mark.position < newest.position) {
-            return Taken::Nothing;
+            return Taken::Past(session);
         }
         let cut = Cut { position: mark.position, ends: mark.ends.as_slice().into() };
         self.cuts.insert(mark.position.0 / SPACING, cut);
@@ -195,9 +198,9 @@ mod tests {
         assert_eq!(marks.take(0, opening(EPOCH)), Taken::Nothing);
         assert!(matches!(marks.take(1, mark(0, 10)), Taken::Further(_)));
         marks.take(2, opening(EPOCH));
-        assert_eq!(marks.take(3, mark(0, 20)), Taken::Nothing);
+        assert_eq!(marks.take(3, mark(0, 20)), Taken::Past(0));
         assert!(matches!(marks.take(4, mark(2, 11)), Taken::Further(_)));
-        assert_eq!(marks.take(5, mark(2, 10)), Taken::Nothing, "nor does one that is behind");
+        assert_eq!(marks.take(5, mark(2, 10)), Taken::Past(2), "nor does one that is behind");
         assert_eq!(marks.newest().unwrap().position, Position(11));
     }
 

@@ -75,6 +75,8 @@ pub(crate) struct Shared {
     changed: Mutex<Option<String>>,
     /// Epochs of others who wrote here.
     others: Mutex<HashSet<Uuid>>,
+    /// Sessions that were over and spoke again.
+    doubted: Mutex<HashSet<i64>>,
     foreign: Mutex<u64>,
     park: Option<mpsc::Sender<ForeignRecord>>,
 }
@@ -109,6 +111,7 @@ impl KafkaSource {
             trouble: Mutex::new(None),
             changed: Mutex::new(None),
             others: Mutex::default(),
+            doubted: Mutex::default(),
             foreign: Mutex::new(0),
             park,
         });
@@ -238,6 +241,11 @@ impl Shared {
             );
         }
         news
+    }
+
+    /// A session that should be over has spoken. Whether that is the first time.
+    pub(crate) fn doubt(&self, session: i64) -> bool {
+        self.doubted.lock().insert(session)
     }
 
     /// A record that is none of ours.

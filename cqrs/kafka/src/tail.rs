@@ -157,7 +157,13 @@ impl<'a> Tail<'a> {
                     self.shared.marks_topic
                 )));
             }
-            Taken::Nothing | Taken::OtherEpoch(_) => return Ok(()),
+            Taken::Past(session) if self.merge.is_some() && self.shared.doubt(session) => {
+                return Err(StoreError::Unavailable(format!(
+                    "a relay that should be over writes to {}; looking whether the topic is still the same",
+                    self.shared.marks_topic
+                )));
+            }
+            Taken::Nothing | Taken::Past(_) | Taken::OtherEpoch(_) => return Ok(()),
         };
         let Some(merge) = &mut self.merge else { return Ok(()) };
         merge.cut(Cut { position: mark.position, ends: mark.ends.as_slice().into() });

@@ -158,10 +158,9 @@ impl Tenure {
                     self.held.send_replace(Some(Held { fence, until: asked + TTL }));
                     next = RENEW;
                 }
-                Ok(false) => return,
                 // There is time left to try again.
                 Err(_) if Instant::now() + RETRY < until => next = RETRY,
-                Err(_) => return,
+                Ok(false) | Err(_) => return,
             }
         }
     }

@@ -6,4 +6,7 @@ mod common;
 mod crashes;
 mod foreign;
 mod order;
+mod outages;
 mod refusals;
+mod secure;
+mod watermarks;

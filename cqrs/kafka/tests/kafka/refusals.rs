@@ -64,11 +64,12 @@ async fn a_log_of_another_epoch_is_refused_and_nothing_is_written() {
 
     // Done as told, the relay goes on by itself, and who followed the old log is told to begin anew.
     delete(&broker, &[&settings.topic("chat"), &settings.watermark_topic("chat")]).await;
+    let fresh = open(&cluster);
+    assert_same(&follow(&*fresh, Position(0), Position(40)).await, &restored.events());
+    restored.happen(1, 3);
     until("the change is noticed", || source.trouble().is_some_and(|trouble| trouble.contains("Rebuild")))
         .await;
     assert!(source.read(Position(30), 10).await.is_err());
-    let fresh = open(&cluster);
-    assert_same(&follow(&*fresh, Position(0), Position(40)).await, &restored.events());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -107,4 +108,6 @@ async fn topics_that_were_deleted_are_filled_again() {
     log.happen(1, 30);
     let fresh = open(&cluster);
     assert_same(&follow(&*fresh, Position(0), Position(601)).await, &log.events());
+    // Nor does who read the old ones lose anything.
+    assert_same(&follow(&*source, Position(600), Position(601)).await, &log.events()[400..]);
 }
