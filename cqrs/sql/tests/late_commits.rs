@@ -178,10 +178,10 @@ async fn no_reader_skips_what_commits_late_and_nothing_is_there_twice() {
             Running(child.unwrap())
         })
         .collect();
-    let mut seen = Vec::new();
+    let mut logs = Vec::new();
     for reader in readers {
         let within = tokio::time::timeout(Duration::from_mins(5), reader).await;
-        seen.push(within.expect("every event comes to every reader").unwrap());
+        logs.push(within.expect("every event comes to every reader").unwrap());
     }
     for process in &mut processes {
         assert!(process.0.wait().unwrap().success(), "everything was acknowledged to every writer");
@@ -189,12 +189,12 @@ async fn no_reader_skips_what_commits_late_and_nothing_is_there_twice() {
     assert_eq!(reading.head().borrow().0, total, "nothing was written twice");
     // All saw the same, and of each writer everything, in its order.
     let of = |events: &[Arc<RecordedEvent>]| events.iter().map(|event| event.id).collect::<Vec<_>>();
-    let first = of(&seen[0]);
-    for others in &seen[1..] {
+    let first = of(&logs[0]);
+    for others in &logs[1..] {
         assert!(of(others) == first, "two readers saw different logs");
     }
     for writer in 0..PROCESSES * WRITERS {
-        let theirs = seen[0].iter().filter(|event| event.stream == stream(writer).id);
+        let theirs = logs[0].iter().filter(|event| event.stream == stream(writer).id);
         let expected = (0..EVENTS).map(|n| (n + 1, event_id(writer, n)));
         assert!(theirs.map(|event| (event.version, event.id)).eq(expected), "writer {writer}");
     }

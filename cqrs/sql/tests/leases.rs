@@ -159,20 +159,20 @@ async fn a_holder_whose_lease_went_on_writes_neither_view_nor_place() {
         let projection = store.views.projections()[0].clone();
         Projecting::new(projection, store.views.clone(), keyring(), &[store.source()])
     };
-    let (other, handles) = (reopened(&bank, vec![Balances::shared()]).await, handler(&bank.store));
+    let (other, keeps) = (reopened(&bank, vec![Balances::shared()]).await, handler(&bank.store));
     let stale = taken(&bank.store, Duration::from_millis(50)).await;
     // Under its lease it begins; nobody has taken that yet.
-    handles.handle("bank", &source.read(Position(0), 1).await.unwrap(), Some(stale)).await.unwrap();
+    keeps.handle("bank", &source.read(Position(0), 1).await.unwrap(), Some(stale)).await.unwrap();
     let before = balances(&bank.store.views).await;
     assert_eq!(before.len(), 1);
     let fence = taken(&other.store, Duration::from_mins(1)).await;
     // From a place that is there, and for one that isn't yet.
     let late = source.read(Position(1), 10).await.unwrap();
     for _ in 0..2 {
-        let error = handles.handle("bank", &late, Some(stale)).await.unwrap_err();
+        let error = keeps.handle("bank", &late, Some(stale)).await.unwrap_err();
         assert!(error.moved, "{error}");
         assert_eq!(balances(&bank.store.views).await, before);
-        assert_eq!(handles.place("bank").await.unwrap(), Position(1));
+        assert_eq!(keeps.place("bank").await.unwrap(), Position(1));
     }
     handler(&other.store).handle("bank", &late, Some(fence)).await.unwrap();
     assert_eq!(balances(&bank.store.views).await, expected(&bank.store).await);

@@ -114,6 +114,8 @@ impl Tenure {
                         self.held.send_replace(None);
                         shown.set(0.0);
                         tracing::warn!(handler = name, source, fence = fence.0, "lost a lease");
+                        // Perhaps nobody else has it: a process that was only held up goes on at once.
+                        continue;
                     }
                     Ok(None) => failing = false,
                     Err(error) => {
