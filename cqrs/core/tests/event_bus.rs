@@ -68,6 +68,53 @@ impl EventHandler for Summing {
     }
 }
 
+/// Can't read its place until it is mended.
+struct Forgetful(AtomicBool);
+
+#[async_trait]
+impl EventHandler for Forgetful {
+    fn name(&self) -> &'static str {
+        "forgetful"
+    }
+    fn sources(&self) -> &'static [&'static str] {
+        &["bank"]
+    }
+    async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
+        if self.0.load(Ordering::SeqCst) {
+            return Ok(Position(0));
+        }
+        Err(StoreError::Unavailable("for now".to_owned()))
+    }
+    async fn handle(&self, _: &'static str, _: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_standstill_is_over_once_its_cause_is_even_if_no_event_comes() {
+    let handler = Arc::new(Forgetful(AtomicBool::new(false)));
+    let bus = EventBus::builder()
+        .subscribe(handler.clone())
+        .source(Arc::new(LogSource(Spy::new())))
+        .build()
+        .unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.run(stopped, RunMode::Follow).await }
+    });
+    let stands = async |expected: bool| {
+        while bus.progress()[0].error.is_some() != expected {
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        }
+    };
+    stands(true).await;
+    handler.0.store(true, Ordering::SeqCst);
+    stands(false).await;
+    stop.send_replace(true);
+    running.await.unwrap();
+}
+
 #[tokio::test]
 async fn a_handler_that_fails_or_panics_harms_no_other_and_goes_on_once_mended() {
     let spy = Spy::new();

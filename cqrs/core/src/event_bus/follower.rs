@@ -179,6 +179,10 @@ impl Follower {
             self.handler.place(source).await.map_err(|error| HandlerError::store(Position(0), &error))?;
         show(place);
         let mut head = self.source.head();
+        if *head.borrow() <= place {
+            // What was in its way is gone, and there may be no event for long that would show it.
+            self.error.lock().take();
+        }
         loop {
             while let Err(Elapsed) = self.await_beyond(&mut head, place).await {
                 self.handler.idle(source, place, fence).await?;
