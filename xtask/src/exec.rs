@@ -5,6 +5,7 @@
 
 use std::fmt::Write as _;
 use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -120,6 +121,14 @@ pub fn end_group(child: &mut Child, signal: Signal) -> Result<()> {
         std::thread::sleep(POLL);
     }
     Ok(())
+}
+
+/// The folder of the first such program on PATH, links followed: a link there may be all that is on PATH.
+pub fn on_path(program: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let found =
+        std::env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())?;
+    std::fs::canonicalize(found).ok()?.parent().map(Path::to_owned)
 }
 
 /// The command as one would type it, with the variables that were set for it.

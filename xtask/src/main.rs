@@ -2,6 +2,7 @@
 //!
 //! A task is a module with a type that derives [`clap::Parser`] and implements [`Task`], and a line in [`TASKS`].
 
+mod cluster;
 mod exec;
 mod kafka;
 mod postgres;
@@ -20,7 +21,12 @@ trait Task: clap::Parser {
 }
 
 /// Every subcommand, in the order in which `--help` lists them.
-const TASKS: &[Entry] = &[entry::<test::Test>(), entry::<postgres::Postgres>(), entry::<kafka::Kafka>()];
+const TASKS: &[Entry] = &[
+    entry::<test::Test>(),
+    entry::<postgres::Postgres>(),
+    entry::<kafka::Kafka>(),
+    entry::<cluster::Cluster>(),
+];
 
 /// A [`Task`] with its type erased.
 struct Entry {

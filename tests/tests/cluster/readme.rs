@@ -9,15 +9,18 @@ async fn the_readme_s_lines_work_against_the_proxy() {
     let Some(cluster) = cluster().await else { return };
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../README.md")).unwrap();
     let section = readme.split("## A first conversation").nth(1).unwrap().split("\n## ").next().unwrap();
-    let lines: String = section
-        .split("```sh\n")
-        .skip(1)
-        .map(|block| block.split("```").next().unwrap())
-        // The stream goes on until it is ended.
-        .filter(|block| !block.contains("/stream"))
-        .collect();
-    assert!(lines.contains("http://127.0.0.1:8080"), "{lines}");
-    let script = format!("set -e\n{}", lines.replace("http://127.0.0.1:8080", &cluster.url()));
+    let address = |text: &str| text.replace("http://127.0.0.1:8080", &cluster.url());
+    let blocks = section.split("```sh\n").skip(1).map(|block| address(block.split("```").next().unwrap()));
+    // The stream goes on until it is ended.
+    let mut blocks: Vec<_> = blocks.filter(|block| !block.contains("/stream")).collect();
+    assert!(blocks[0].contains(&cluster.url()), "{blocks:?}");
+    // Somebody who types is slower than views are; a script isn't.
+    let reading = blocks.pop().unwrap();
+    let script = format!(
+        "set -e\n{}\nfor look in $(seq 100); do\nseen=$(\n{reading}\n)\n\
+         if [ \"$(grep -o 'Hello, Bob! 你好' <<< \"$seen\" | wc -l)\" = 3 ]; then break; fi\nsleep 0.1\ndone\necho \"$seen\"",
+        blocks.concat()
+    );
     let output = Command::new("bash").arg("-c").arg(script).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));

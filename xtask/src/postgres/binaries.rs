@@ -1,13 +1,12 @@
 //! PostgreSQL's programs: where they are on this machine, and how they get there.
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use crate::exec::{output, run};
+use crate::exec::{on_path, output, run};
 
 /// The oldest release that Parlor runs on.
 const OLDEST: u32 = 15;
@@ -90,13 +89,6 @@ fn debian() -> Vec<PathBuf> {
         .collect();
     releases.sort_unstable_by(|a, b| b.cmp(a));
     releases.into_iter().map(|(_, folder)| folder).collect()
-}
-
-/// The folder of the first such program on PATH, links followed: a link there may be all that is on PATH.
-pub(super) fn on_path(program: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    let found = env::split_paths(&path).map(|folder| folder.join(program)).find(|path| path.is_file())?;
-    fs::canonicalize(found).ok()?.parent().map(Path::to_owned)
 }
 
 #[cfg(test)]

@@ -92,6 +92,12 @@ impl Cluster {
         self.remember(&password, 0)
     }
 
+    /// Has this port chosen next, if it is free then.
+    pub(super) fn prefer(&self, port: u16) -> Result<()> {
+        let (password, _) = self.remembered().context("the cluster was not made completely")?;
+        self.remember(&password, port)
+    }
+
     /// The port to start on: the last one while it's free, so that a URL that someone noted keeps working.
     pub(super) fn choose_port(&self) -> Result<u16> {
         let (password, last) = self.remembered().context("the cluster was not made completely")?;
@@ -112,7 +118,7 @@ impl Cluster {
             format!("-cport={port}"),
             format!("-cunix_socket_directories={}", socket.display()),
             // Tests run at once, each with pools of its own.
-            "-cmax_connections=200".to_owned(),
+            "-cmax_connections=500".to_owned(),
         ];
         options.extend(certificate::options(&self.folder));
         options

@@ -13,6 +13,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
+pub use self::developer::{Lasting, sql};
 pub use self::pgbouncer::PgBouncer;
 pub use self::throwaway::Throwaway;
 use crate::Task;

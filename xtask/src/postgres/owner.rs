@@ -6,8 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::binaries::on_path;
-use crate::exec::output;
+use crate::exec::{on_path, output};
 
 /// Another user to become, or nobody but ourselves.
 pub(super) struct Owner(Option<Ids>);
