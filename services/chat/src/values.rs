@@ -103,7 +103,7 @@ impl From<Title> for String {
 
 /// An enum whose variants have a stored, sent and public name.
 macro_rules! named {
-    ($(#[$about:meta])* $name:ident = $public:ident { $($(#[$doc:meta])* $variant:ident = $text:literal,)+ }) => {
+    ($(#[$about:meta])* $name:ident = $public:ident { $($(#[$doc:meta])* $variant:ident = $text:tt,)+ }) => {
         $(#[$about])*
         #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema, ToSchema)]
         // All services share one description: the names in it are the contracts'.
