@@ -1,0 +1,1141 @@
+// Made from docs/openapi.json by tools/generate.js; don't edit.
+
+/** Whether an account stands, as others are told. */
+export type AccountState = "active" | "disabled" | "deleted";
+
+/** As what somebody is to be in the group. */
+export type AddParticipantBody = {
+  role?: ParticipantRole | null;
+};
+
+/** What a user says of their availability; said alike in the API, hence its schema there. */
+export type Availability = "online" | "away" | "busy" | "offline";
+
+export type AvatarUrl = string;
+
+export type Bio = string;
+
+export type Body = string;
+
+/** Asks for another address. The answer is the same whether or not somebody has it already; the mail there tells. */
+export type ChangeEmail = {
+  /** The password, once more. */
+  currentPassword: string;
+  /** The new one. */
+  email: string;
+};
+
+/** Chooses a new password. The other sessions end. */
+export type ChangePassword = {
+  /** The present one. */
+  currentPassword: string;
+  /** 8 to 128 characters; none of the commonest, nor your own name or address. */
+  newPassword: string;
+};
+
+/** Sets both: a text that is left out is taken away. */
+export type ChangeUserStatus = {
+  /** Whether they are there. */
+  status: Availability;
+  text?: StatusText | null;
+};
+
+/** A conversation as one of its members sees it. */
+export type ConversationAnswer = {
+  /** When it began. */
+  createdAt: string;
+  /** Who began it. */
+  createdBy: string;
+  /** What newcomers see of what was said before. */
+  history: ConversationHistory;
+  /** Which. */
+  id: string;
+  /** Its kind. */
+  kind: ConversationKind;
+  lastMessage?: LastMessage | null;
+  /** How many are in it. */
+  participantCount: number;
+  /** The first 20 who are in it, by when they joined. */
+  participants: string[];
+  /** What it is called; direct ones have no title. */
+  title?: string | null;
+  /** How many messages of others the caller hasn't read. */
+  unreadCount: number;
+  /** When something happened in it last. */
+  updatedAt: string;
+};
+
+/** What a newcomer sees of what was said before. */
+export type ConversationHistory = "since-joining" | "all";
+
+/** What kind of conversation it is. */
+export type ConversationKind = "direct" | "group";
+
+/**
+ * A conversation's settings, as they are now. They are answered from the write side, which is why nothing of what
+ * only views know (last message, unread count) is among them.
+ */
+export type ConversationSettings = {
+  /** What newcomers see. */
+  history: ConversationHistory;
+  /** The conversation. */
+  id: string;
+  /** Its kind. */
+  kind: ConversationKind;
+  /** What it is called. */
+  title?: string | null;
+  /** When this was so. */
+  updatedAt: string;
+};
+
+/** What a group is called: 1 to 200 characters on one line, not only white space. */
+export type ConversationTitle = string;
+
+/** What is to begin. */
+export type CreateConversationBody = {
+  /** What people who join later see of what was said before; `since-joining` unless said otherwise. */
+  history?: ConversationHistory;
+  /** Direct, between two, or a group. */
+  kind: ConversationKind;
+  /** Who is in it besides the caller, whom one may name or leave out. At most 500 in all. */
+  participants: string[];
+  title?: ConversationTitle | null;
+};
+
+/** Tells somebody something. */
+export type CreateNotification = {
+  /** In more words. */
+  body: Body;
+  /** What it is about, in a word. */
+  kind: Kind;
+  link?: Link | null;
+  /** In a few words. */
+  title: Title;
+  /** Who is told. */
+  userId: string;
+};
+
+/** Makes a user. The same `externalId` again is the same user: the answer names them and nothing is changed. */
+export type CreateUser = {
+  avatarUrl?: AvatarUrl | null;
+  bio?: Bio | null;
+  /** What they are called. */
+  displayName: DisplayName;
+  email?: EmailAddress | null;
+  externalId?: ExternalId | null;
+};
+
+/** What is left of a deleted message. */
+export type DeletedMessage = {
+  /** When it was deleted. */
+  deletedAt: string;
+  /** The message. */
+  id: string;
+  /** Orders messages: a decimal number as a string. */
+  position: string;
+  /** Who had said it. */
+  senderId: string;
+};
+
+export type DisplayName = string;
+
+/** The new words. */
+export type EditMessageBody = {
+  /** The text. */
+  content: MessageContent;
+};
+
+export type EmailAddress = string;
+
+export type ExternalId = string;
+
+/** A message that was found, as its page shows it. */
+export type FoundMessage = MessageAnswer & {
+  /** Where in `content` the words are: ascending, apart from each other. */
+  highlights: Highlight[];
+};
+
+/** A part of a text, counted in UTF-16 code units, as JavaScript, Java, Kotlin and Swift's `NSRange` count. */
+export type Highlight = {
+  /** Where it ends; the unit there is no longer part of it. */
+  end: number;
+  /** Where it begins. */
+  start: number;
+};
+
+/** What a token says, if it holds; of any other, nothing but that it doesn't (RFC 7662 §2.2). */
+export type Introspection = {
+  /** Whether it holds. */
+  active: boolean;
+  /** For whom. */
+  aud?: string | null;
+  /** Until when. */
+  exp?: number | null;
+  /** Since when, in seconds since 1970. */
+  iat?: number | null;
+  /** Who issued it. */
+  iss?: string | null;
+  /** Its own id. */
+  jti?: string | null;
+  /** From when on. */
+  nbf?: number | null;
+  /** The user's roles. */
+  roles?: string[] | null;
+  /** The session. */
+  sessionId?: string | null;
+  /** The user. */
+  sub?: string | null;
+  /** `Bearer`. */
+  tokenType?: string | null;
+};
+
+/** Signs a user in. An idempotency key is ignored: a repeat is another session. */
+export type IssueTokens = {
+  /** What to call the device in the list of sessions. */
+  device?: string | null;
+  /** Whom. */
+  userId: string;
+};
+
+/** One public key, as RFC 7517 and RFC 8037 write it. */
+export type Jwk = {
+  /** `EdDSA`. */
+  alg: string;
+  /** `Ed25519`. */
+  crv: string;
+  /** Its id. */
+  kid: string;
+  /** `OKP`. */
+  kty: string;
+  /** `sig`. */
+  use: string;
+  /** The key, base64url. */
+  x: string;
+};
+
+/** The public keys of an instance: what `/.well-known/jwks.json` answers. */
+export type Jwks = {
+  /** All that tokens may be signed with, the ones to come included. */
+  keys: Jwk[];
+};
+
+export type Kind = string;
+
+/** The levels for each kind of thing. */
+export type KindLevels = {
+  /** Being added to a group; it names them, so `mentions` is as good as `all`. */
+  addedToGroup?: Level;
+  /** Messages in direct conversations. */
+  direct?: Level;
+  /** Messages in groups. */
+  group?: Level;
+  /** Signing in with a new device; `mentions` is as good as `all`. */
+  newSignIn?: Level;
+};
+
+/** A conversation's newest message. */
+export type LastMessage = {
+  /** What it says, as far as the caller has seen it edited. */
+  content: string;
+  /** When it was sent. */
+  createdAt: string;
+  /** The message. */
+  id: string;
+  /** Orders messages: a decimal number as a string. */
+  position: string;
+  /** Who said it. */
+  senderId: string;
+  /** What the content is. */
+  type: MessageType;
+};
+
+/** How much of something somebody wants to be told of. */
+export type Level = "all" | "mentions" | "none";
+
+export type Limit = number;
+
+export type Link = string;
+
+/** That the process is there. */
+export type Liveness = {
+  /** `live`. */
+  status: string;
+};
+
+/** Signs in. An idempotency key is ignored: a repeat is another session. */
+export type LoginUser = {
+  /** What to call the device in the list of sessions. */
+  device?: string | null;
+  /** The account's address. */
+  email: string;
+  /** Its password. */
+  password: string;
+};
+
+/** Signs out. Somebody who is signed out already stays so. */
+export type LogoutUser = {
+  /** All sessions instead of this one. */
+  everywhere?: boolean;
+};
+
+/** How far the caller has read. */
+export type MarkMessagesAsReadBody = {
+  /** The newest message read. */
+  upTo: string;
+};
+
+/** A message as commands answer with it. */
+export type MessageAnswer = {
+  /** What is said. */
+  content: string;
+  /** Where it was said. */
+  conversationId: string;
+  /** When it was sent. */
+  createdAt: string;
+  /** When it was last put in other words, if it was. */
+  editedAt?: string | null;
+  /** The message. */
+  id: string;
+  /** Orders messages: a decimal number as a string. */
+  position: string;
+  /** What it replies to. */
+  replyTo?: string | null;
+  /** By whom. */
+  senderId: string;
+  /** What the content is. */
+  type: MessageType;
+};
+
+/** What a message says: 1 to 4,000 characters (Unicode scalar values), no NUL, not only white space. */
+export type MessageContent = string;
+
+/** A message, or what is left of one. */
+export type MessageItem = DeletedMessage | MessageAnswer;
+
+/** What a message's content is. */
+export type MessageType = "text";
+
+/** Names the notification. */
+export type NotificationMade = {
+  /** Its id. */
+  id: string;
+};
+
+/** One page of a list. */
+export type Page_ConversationAnswer = {
+  /** What is on it. */
+  items: {
+    /** When it began. */
+    createdAt: string;
+    /** Who began it. */
+    createdBy: string;
+    /** What newcomers see of what was said before. */
+    history: ConversationHistory;
+    /** Which. */
+    id: string;
+    /** Its kind. */
+    kind: ConversationKind;
+    lastMessage?: LastMessage | null;
+    /** How many are in it. */
+    participantCount: number;
+    /** The first 20 who are in it, by when they joined. */
+    participants: string[];
+    /** What it is called; direct ones have no title. */
+    title?: string | null;
+    /** How many messages of others the caller hasn't read. */
+    unreadCount: number;
+    /** When something happened in it last. */
+    updatedAt: string;
+  }[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
+export type Page_FoundMessage = {
+  /** What is on it. */
+  items: (MessageAnswer & {
+    /** Where in `content` the words are: ascending, apart from each other. */
+    highlights: Highlight[];
+  })[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
+export type Page_MessageItem = {
+  /** What is on it. */
+  items: (DeletedMessage | MessageAnswer)[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
+export type Page_Participant = {
+  /** What is on it. */
+  items: {
+    /** What they are called; empty while chat hasn't heard of them. */
+    displayName: string;
+    /** When they joined. */
+    joinedAt: string;
+    /** The position of the newest message they have read, as a decimal string. */
+    readPosition?: string | null;
+    /** What they may do. */
+    role: ParticipantRole;
+    /** Who. */
+    userId: string;
+  }[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
+export type Page_ShownNotification = {
+  /** What is on it. */
+  items: {
+    /** Whose doing it is. */
+    actorId?: string | null;
+    /** In more words. */
+    body: string;
+    /** The conversation that it comes from. */
+    conversationId?: string | null;
+    /** When they were told. */
+    createdAt: string;
+    /** Its id. */
+    id: string;
+    /** What it is about: `message`, `mention`, `added-to-group`, `new-sign-in`, or what an application calls it. */
+    kind: string;
+    /** Where it leads. */
+    link?: string | null;
+    /** The message that it comes from. */
+    messageId?: string | null;
+    /** Whether it was read. */
+    read: boolean;
+    /** When it was read. */
+    readAt?: string | null;
+    /** In a few words. */
+    title: string;
+  }[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
+export type Page_UserCard = {
+  /** What is on it. */
+  items: {
+    /** Where their picture is. */
+    avatarUrl?: string | null;
+    /** Since when they are there. */
+    createdAt: string;
+    /** What they are called. */
+    displayName: string;
+    /** The user. */
+    id: string;
+    /** Whether their account stands. */
+    state: AccountState;
+    /** What they say of their availability. */
+    status: Availability;
+    /** In their own words. */
+    statusText?: string | null;
+  }[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** Somebody in a conversation. */
+export type Participant = {
+  /** What they are called; empty while chat hasn't heard of them. */
+  displayName: string;
+  /** When they joined. */
+  joinedAt: string;
+  /** The position of the newest message they have read, as a decimal string. */
+  readPosition?: string | null;
+  /** What they may do. */
+  role: ParticipantRole;
+  /** Who. */
+  userId: string;
+};
+
+/** What somebody may do in a conversation. */
+export type ParticipantRole = "member" | "admin";
+
+/** What somebody wants to be told of, and when not. */
+export type Preferences = {
+  /** Levels of single conversations, by their ids, where they differ. */
+  conversations?: Record<string, Level>;
+  /** The levels for each kind of thing. */
+  kinds?: KindLevels;
+  /** Until when they aren't told of anything in conversations. */
+  muteUntil?: string | null;
+  quietHours?: QuietHours | null;
+};
+
+/** Why a request wasn't carried out (RFC 9457). */
+export type Problem = {
+  /** Stable, for programs to act on. */
+  code: string;
+  /** What is wrong here, and what to do. */
+  detail: string;
+  /** The invalid fields. */
+  errors?: {
+    /** What is wrong with it. */
+    detail: string;
+    /** JSON pointer into the body, or the name of the parameter or header. */
+    pointer: string;
+  }[];
+  /** The request's id, to be found in the log. */
+  requestId: string;
+  /** The HTTP status. */
+  status: number;
+  /** The kind of problem in a few words. */
+  title: string;
+  /** What explains this kind of problem. */
+  type: string;
+};
+
+/** Who somebody is to others. */
+export type Profile = {
+  /** Where their picture is. */
+  avatarUrl?: string | null;
+  /** What they say of themselves. */
+  bio?: string | null;
+  /** What they are called. */
+  displayName: string;
+  /** Where their mail goes; shown to themselves and administrators only. */
+  email?: string | null;
+  /** What the application that created them calls them; shown to themselves, administrators and applications only. */
+  externalId?: string | null;
+  /** The user. */
+  id: string;
+  /** What they say of their availability. */
+  status: Availability;
+  /** In their own words. */
+  statusText?: string | null;
+};
+
+/** A time of every day during which somebody isn't told of messages. */
+export type QuietHours = {
+  /** When it begins, by the clock of `time_zone`: `22:00`. */
+  from: string;
+  /** The name of a zone in the IANA time zone database: `Europe/Berlin`. */
+  timeZone: string;
+  /** When it ends; earlier than `from` if midnight lies between. */
+  to: string;
+};
+
+/** Whether the instance can do its work. */
+export type Readiness = {
+  /** What is missing. */
+  missing: string[];
+  /** Views and reactors that stand still. The others go on; what is missing is in the log and in `parlor views status`. */
+  standing: Standing[];
+  /** `ready`, or `unready` as long as something is missing. */
+  status: string;
+};
+
+/**
+ * Asks for the next pair of tokens. An idempotency key is ignored: repeating it within ten seconds gives the same
+ * refresh token again.
+ */
+export type RefreshToken = {
+  /** The refresh token of the pair before. */
+  refreshToken: string;
+};
+
+/** Makes an account. */
+export type RegisterUser = {
+  /** What others see. */
+  displayName: string;
+  /** Where mails reach you; unique. */
+  email: string;
+  /** 8 to 128 characters; none of the commonest, nor your own name or address. */
+  password: string;
+};
+
+/** What is to change. */
+export type RenameConversationBody = {
+  title?: ConversationTitle | null;
+};
+
+/**
+ * Asks for a link to choose a new password. The answer is the same whether or not there is such an account; the mail
+ * tells. An older link no longer works.
+ */
+export type RequestPasswordReset = {
+  /** The account's address. */
+  email: string;
+};
+
+/** Chooses a new password. All sessions end. */
+export type ResetPassword = {
+  /** 8 to 128 characters; none of the commonest, nor your own name or address. */
+  newPassword: string;
+  /** What follows `#token=` in the link. */
+  token: string;
+};
+
+/** What is said. */
+export type SendMessageBody = {
+  /** The text. */
+  content: MessageContent;
+  /** The message's id, if the client picks it (a UUID v7): sent again, it is the same message. */
+  id?: string | null;
+  /** The message that this one replies to, in the same conversation. */
+  replyTo?: string | null;
+  /** What it is; `text` unless said otherwise. */
+  type?: MessageType;
+};
+
+/** A live session. */
+export type SessionInfo = {
+  /** The address from which it began. */
+  address?: string | null;
+  /** Whether it is the one that asks. */
+  current: boolean;
+  /** What the client called the device. */
+  device?: string | null;
+  /** When it ends by itself. */
+  expiresAt: string;
+  /** Its id. */
+  id: string;
+  /** When it was last refreshed. */
+  lastUsedAt: string;
+  /** When it began. */
+  startedAt: string;
+};
+
+/** A notification as it is shown. */
+export type ShownNotification = {
+  /** Whose doing it is. */
+  actorId?: string | null;
+  /** In more words. */
+  body: string;
+  /** The conversation that it comes from. */
+  conversationId?: string | null;
+  /** When they were told. */
+  createdAt: string;
+  /** Its id. */
+  id: string;
+  /** What it is about: `message`, `mention`, `added-to-group`, `new-sign-in`, or what an application calls it. */
+  kind: string;
+  /** Where it leads. */
+  link?: string | null;
+  /** The message that it comes from. */
+  messageId?: string | null;
+  /** Whether it was read. */
+  read: boolean;
+  /** When it was read. */
+  readAt?: string | null;
+  /** In a few words. */
+  title: string;
+};
+
+/** A pair of tokens. */
+export type SignedIn = {
+  /** Goes into the `Authorization` header of every request. */
+  accessToken: string;
+  /** Seconds that the access token lives. */
+  expiresIn: number;
+  /** Gets the next pair; each is good once. */
+  refreshToken: string;
+  /** The session. */
+  sessionId: string;
+  /** `Bearer`. */
+  tokenType: string;
+  /** The user. */
+  userId: string;
+};
+
+/** An event handler that doesn't get past an event. */
+export type Standing = {
+  /** Its name. */
+  handler: string;
+  /** The log's newest position. */
+  head: string;
+  /** The last position that it took in. */
+  position: string;
+  /** Its service. */
+  service: string;
+  /** The log that it follows. */
+  source: string;
+};
+
+export type StatusText = string;
+
+export type Title = string;
+
+/** How many there are. */
+export type UnreadCount = {
+  /** How many haven't been read. */
+  count: number;
+};
+
+/** One conversation's unread messages. */
+export type UnreadMessages = {
+  /** How many. */
+  count: number;
+};
+
+/** All conversations' unread messages. */
+export type UnreadMessagesByConversation = {
+  /** How many in each conversation that has any. */
+  conversations: Record<string, number>;
+  /** How many in all. */
+  total: number;
+};
+
+/** What is left out stays, `null` takes away; a name can't be taken away. Answers with the whole profile. */
+export type UpdateUserProfile = {
+  avatarUrl?: AvatarUrl | null;
+  bio?: Bio | null;
+  /** What they are called. */
+  displayName?: DisplayName;
+};
+
+/** One's own account. */
+export type UserAuthInfo = {
+  /** When the account was made. */
+  createdAt: string;
+  /** Their address; null for users that an application signs in. */
+  email?: string | null;
+  /** Whether the address was shown to be theirs. */
+  emailVerified: boolean;
+  /** When the password was chosen; null where there is none. */
+  passwordChangedAt?: string | null;
+  /** What they may do beyond what everyone may. */
+  roles: string[];
+  /** Live sessions, newest first. */
+  sessions: SessionInfo[];
+  /** The user's id. */
+  userId: string;
+};
+
+/** Somebody, as lists show them. */
+export type UserCard = {
+  /** Where their picture is. */
+  avatarUrl?: string | null;
+  /** Since when they are there. */
+  createdAt: string;
+  /** What they are called. */
+  displayName: string;
+  /** The user. */
+  id: string;
+  /** Whether their account stands. */
+  state: AccountState;
+  /** What they say of their availability. */
+  status: Availability;
+  /** In their own words. */
+  statusText?: string | null;
+};
+
+/** Names the user. */
+export type UserMade = {
+  /** Their id. */
+  id: string;
+};
+
+/** The new account. */
+export type UserRegistered = {
+  /** The user's id, in every service. */
+  userId: string;
+};
+
+/** Asks about a token. */
+export type ValidateToken = {
+  /** An access token. */
+  token: string;
+};
+
+/** Shows an address to be one's own. */
+export type VerifyEmail = {
+  /** What follows `#token=` in the link. */
+  token: string;
+};
+
+/** Every command and query by its name: what it takes and what it answers. */
+export interface Operations {
+  /** The public keys with which access tokens can be checked (RFC 7517). */
+  jwks: {
+    answer: Jwks;
+  };
+  /** Is the process there? */
+  live: {
+    answer: Liveness;
+  };
+  /** Can it do its work? */
+  ready: {
+    answer: Readiness;
+  };
+  /** Change one's address. */
+  change_email: {
+    body: ChangeEmail;
+    answer: undefined;
+  };
+  /** Ask whether an access token holds, and whose it is (RFC 7662). */
+  introspect: {
+    body: ValidateToken;
+    answer: Introspection;
+  };
+  /** Sign in with a password. */
+  login: {
+    body: LoginUser;
+    answer: SignedIn;
+  };
+  /** Sign out. */
+  logout: {
+    body: LogoutUser;
+    answer: undefined;
+  };
+  /** One's own account, with its sessions. */
+  me: {
+    answer: UserAuthInfo;
+  };
+  /** Choose a new password while signed in. */
+  change_password: {
+    body: ChangePassword;
+    answer: undefined;
+  };
+  /** Ask for a link to choose a new password. */
+  request_password_reset: {
+    body: RequestPasswordReset;
+    answer: undefined;
+  };
+  /** Choose a new password with the link from the mail. */
+  confirm_password_reset: {
+    body: ResetPassword;
+    answer: undefined;
+  };
+  /** Get the next pair of tokens. */
+  refresh: {
+    body: RefreshToken;
+    answer: SignedIn;
+  };
+  /** Make an account. */
+  register: {
+    body: RegisterUser;
+    answer: UserRegistered | undefined;
+  };
+  /** End one of one's own sessions. */
+  end_session: {
+    path: {
+      /** The session. */
+      id: string;
+    };
+    answer: undefined;
+  };
+  /** Sign in a user of an application that has its own accounts (role `service`). */
+  issue_tokens: {
+    body: IssueTokens;
+    answer: SignedIn;
+  };
+  /** Show an address to be one's own, with the link from the mail. */
+  verify_email: {
+    body: VerifyEmail;
+    answer: undefined;
+  };
+  /** The caller's conversations */
+  get_conversations: {
+    query?: {
+      /** How many at most. */
+      limit?: Limit;
+      /** Where the page before ended. */
+      cursor?: string;
+    };
+    answer: Page_ConversationAnswer;
+  };
+  /** Begins a conversation */
+  create_conversation: {
+    body: CreateConversationBody;
+    answer: ConversationAnswer;
+  };
+  /** One conversation */
+  get_conversation: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    answer: ConversationAnswer;
+  };
+  /** Renames a group */
+  rename_conversation: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    body: RenameConversationBody;
+    answer: ConversationSettings;
+  };
+  /** What was said in a conversation */
+  get_conversation_messages: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    query?: {
+      /** How many at most. */
+      limit?: Limit;
+      /** Where the page before ended. */
+      cursor?: string;
+      /** How many of the newest to leave out. */
+      offset?: number;
+      /** Those sent before this message. */
+      before?: string;
+      /** Those sent after this message; the page holds the first of them, newest first. */
+      after?: string;
+      /** This message and those next to it on both sides. */
+      around?: string;
+    };
+    answer: Page_MessageItem;
+  };
+  /** Sends a message */
+  send_message: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    body: SendMessageBody;
+    answer: MessageAnswer;
+  };
+  /** Edits a message */
+  edit_message: {
+    path: {
+      /** The conversation */
+      id: string;
+      /** The message */
+      messageId: string;
+    };
+    body: EditMessageBody;
+    answer: MessageAnswer;
+  };
+  /** Deletes a message */
+  delete_message: {
+    path: {
+      /** The conversation */
+      id: string;
+      /** The message */
+      messageId: string;
+    };
+    answer: undefined;
+  };
+  /** Who is in a conversation */
+  get_participants: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    query?: {
+      /** How many at most. */
+      limit?: Limit;
+      /** Where the page before ended. */
+      cursor?: string;
+    };
+    answer: Page_Participant;
+  };
+  /** Adds a participant, or changes a role */
+  add_participant: {
+    path: {
+      /** The conversation */
+      id: string;
+      /** Who is to be in it */
+      userId: string;
+    };
+    body: AddParticipantBody;
+    answer: undefined;
+  };
+  /** Removes a participant, or leaves */
+  remove_participant: {
+    path: {
+      /** The conversation */
+      id: string;
+      /** Who is to be in it no more */
+      userId: string;
+    };
+    answer: undefined;
+  };
+  /** Marks messages as read */
+  mark_messages_as_read: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    body: MarkMessagesAsReadBody;
+    answer: undefined;
+  };
+  /** Unread messages of a conversation */
+  get_unread_messages_count: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    answer: UnreadMessages;
+  };
+  /** Searches messages */
+  search_messages: {
+    query: {
+      /**
+       * Words or parts of words, all of which a message must have; case and accents don't matter. At most 16 words and 200
+       * characters count.
+       */
+      q: string;
+      /** Only in this conversation. */
+      conversationId?: string;
+      /** Only by this sender. */
+      senderId?: string;
+      /** How many at most. */
+      limit?: Limit;
+      /** Where the page before ended. */
+      cursor?: string;
+    };
+    answer: Page_FoundMessage;
+  };
+  /** What one was told, newest first. */
+  get_user_notifications: {
+    query?: {
+      /** `true` for what hasn't been read only. */
+      unread?: boolean;
+      /** How many on a page. */
+      limit?: Limit;
+      /** `nextCursor` of the page before. */
+      cursor?: string;
+    };
+    answer: Page_ShownNotification;
+  };
+  /** Tells somebody something, for another application or by hand. */
+  create_notification: {
+    body: CreateNotification;
+    answer: NotificationMade;
+  };
+  /** What one wants to be told of, and when not. */
+  get_notification_preferences: {
+    answer: Preferences;
+  };
+  /** Says what one wants to be told of, and when not. */
+  update_notification_preferences: {
+    body: Preferences;
+    answer: Preferences;
+  };
+  /** Marks all of one's notifications as read. */
+  mark_all_notifications_as_read: {
+    answer: undefined;
+  };
+  /** How many notifications one hasn't read. */
+  get_unread_notifications_count: {
+    answer: UnreadCount;
+  };
+  /** Marks one of one's notifications as read. */
+  mark_notification_as_read: {
+    path: {
+      /** The notification. */
+      id: string;
+    };
+    answer: undefined;
+  };
+  /** Live events */
+  stream: {
+    query?: {
+      /** Resumes after the event that had this cursor; `Last-Event-ID` goes before it. */
+      cursor?: string;
+    };
+    answer: undefined;
+  };
+  /** Unread messages of all conversations */
+  get_unread_messages_counts: {
+    answer: UnreadMessagesByConversation;
+  };
+  /** Finds users by display name or by e-mail address. */
+  find_users: {
+    query?: {
+      /** Words of the display name, or parts of words. */
+      search?: string;
+      /** An e-mail address, instead of a search. */
+      email?: string;
+      /** How many on a page. */
+      limit?: Limit;
+      /** `nextCursor` of the page before. */
+      cursor?: string;
+    };
+    answer: Page_UserCard;
+  };
+  /** Makes a user for another application, or by hand. */
+  create_user: {
+    body: CreateUser;
+    answer: UserMade;
+  };
+  /** Ends one's own account for good. Sessions end; name and messages stay. */
+  delete_user: {
+    answer: undefined;
+  };
+  /** One's contacts, by name. */
+  get_user_contacts: {
+    query?: {
+      /** How many on a page. */
+      limit?: Limit;
+      /** `nextCursor` of the page before. */
+      cursor?: string;
+    };
+    answer: Page_UserCard;
+  };
+  /** Puts somebody on one's list. They may be on it already. */
+  add_user_contact: {
+    path: {
+      /** Who. */
+      userId: string;
+    };
+    answer: undefined;
+  };
+  /** Takes somebody off one's list. They needn't be on it. */
+  remove_user_contact: {
+    path: {
+      /** Who. */
+      userId: string;
+    };
+    answer: undefined;
+  };
+  /** One's own profile. */
+  get_own_profile: {
+    answer: Profile;
+  };
+  /** Changes one's own profile. */
+  update_user_profile: {
+    body: UpdateUserProfile;
+    answer: Profile;
+  };
+  /** Says whether one is there. */
+  change_user_status: {
+    body: ChangeUserStatus;
+    answer: undefined;
+  };
+  /** Somebody, in short. */
+  get_user_by_id: {
+    path: {
+      /** The user. */
+      id: string;
+    };
+    answer: UserCard;
+  };
+  /** Shuts somebody out: their sessions end, and they can't sign in. */
+  disable_user: {
+    path: {
+      /** Whom. */
+      id: string;
+    };
+    answer: undefined;
+  };
+  /** Lets somebody in again. */
+  enable_user: {
+    path: {
+      /** Whom. */
+      id: string;
+    };
+    answer: undefined;
+  };
+  /** Somebody's profile. */
+  get_user_profile: {
+    path: {
+      /** The user. */
+      id: string;
+    };
+    answer: Profile;
+  };
+}
