@@ -8,6 +8,7 @@ pub mod listener;
 pub mod metrics;
 pub mod openapi;
 mod problems;
+pub mod web;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,7 +24,7 @@ use crate::instance::Instance;
 pub fn router(instance: &Instance, health: Arc<Health>, options: &HttpOptions) -> Router {
     let services = elsewhere::narrow(instance.router(options), &instance.roles);
     let (health, _) = health::routes().with_state(health).split_for_parts();
-    cqrs_http::layer(services.merge(health).merge(docs::routes()), options)
+    cqrs_http::layer(services.merge(health).merge(docs::routes()).merge(web::routes()), options)
 }
 
 /// What is served until the stores are open.
@@ -34,5 +35,5 @@ pub fn starting(health: Arc<Health>, options: &HttpOptions) -> Router {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, "unavailable", detail)
             .retry_after(Duration::from_secs(2))
     };
-    cqrs_http::layer(health.merge(docs::routes()).fallback(closed), options)
+    cqrs_http::layer(health.merge(docs::routes()).merge(web::routes()).fallback(closed), options)
 }

@@ -1,0 +1,188 @@
+// The application: what is known, and how it comes to be known. Views show it and ask it to act.
+
+import { Parlor, SignedOutError } from "../../clients/typescript/src/index.js";
+import { Conversations } from "./model/conversations.js";
+import { Notices } from "./model/notices.js";
+import { Outbox } from "./model/outbox.js";
+import { People } from "./model/people.js";
+import { follow } from "./model/sync.js";
+import { Timeline } from "./model/timeline.js";
+import { Transients } from "./model/transients.js";
+import { address, parse } from "./router.js";
+import { tokens } from "./tokens.js";
+
+/** How many conversations' messages are kept at hand. */
+const TIMELINES = 12;
+/** How long a passing remark stays, in milliseconds. */
+const TOAST = 6_000;
+
+export class App {
+  /** @type {Set<() => void>} */
+  #listeners = new Set();
+  #told = true;
+  /** @type {Map<string, Timeline>} */
+  #timelines = new Map();
+  #session = new AbortController();
+
+  people = new People(this);
+  conversations = new Conversations(this);
+  notices = new Notices(this);
+  outbox = new Outbox(this);
+  transients = new Transients(this);
+
+  constructor() {
+    this.parlor = new Parlor({ store: tokens });
+    this.route = parse(location.hash);
+    /** Who is signed in. @type {string | undefined} */
+    this.me = undefined;
+    /** @type {"connecting" | "live" | "waiting" | "ended"} */
+    this.connection = "connecting";
+    /** Whether the lists have been read once. */
+    this.loaded = false;
+    /** @type {{ id: number, text: string, kind: "error" | "info" }[]} */
+    this.toasts = [];
+    /** Read out by screen readers. */
+    this.announcement = "";
+    addEventListener("hashchange", () => {
+      this.route = parse(location.hash);
+      this.changed();
+    });
+  }
+
+  /** Knows nothing of anybody. */
+  #reset() {
+    this.people = new People(this);
+    this.conversations = new Conversations(this);
+    this.notices = new Notices(this);
+    this.outbox = new Outbox(this);
+    this.transients = new Transients(this);
+    this.#timelines.clear();
+    this.loaded = false;
+  }
+
+  /** Calls whenever something changed, until the function that it gives is called. @param {() => void} listener */
+  subscribe(listener) {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  }
+
+  /** Something changed: shown once for all changes of a turn. */
+  changed() {
+    if (!this.#told) return;
+    this.#told = false;
+    queueMicrotask(() => {
+      this.#told = true;
+      for (const listener of this.#listeners) listener();
+    });
+  }
+
+  /** Goes on with the session that this browser has, if it has one. */
+  async start() {
+    const session = await tokens.load();
+    this.#session.abort();
+    this.#session = new AbortController();
+    this.#reset();
+    this.me = session?.userId;
+    this.changed();
+    if (!this.me) return;
+    this.outbox.load(this.me);
+    void follow(this, this.#session.signal);
+  }
+
+  /** @param {{ email: string, password: string }} credentials */
+  async signIn(credentials) {
+    await this.parlor.signIn({ ...credentials, device: device() });
+    await this.start();
+  }
+
+  /** @param {boolean} [everywhere] */
+  async signOut(everywhere = false) {
+    this.#session.abort();
+    await this.parlor.signOut(everywhere).catch(() => {});
+    this.go({ pane: "chats" });
+    await this.start();
+  }
+
+  /** The messages of a conversation. @param {string} id */
+  timeline(id) {
+    let timeline = this.#timelines.get(id);
+    if (timeline) this.#timelines.delete(id);
+    else timeline = new Timeline(this, id);
+    // Newest use last: the one that wasn't used for longest goes first.
+    this.#timelines.set(id, timeline);
+    if (this.#timelines.size > TIMELINES) this.#timelines.delete([...this.#timelines.keys()][0] ?? "");
+    return timeline;
+  }
+
+  /** The messages of a conversation, if they are at hand. @param {string} id */
+  timelineAtHand(id) {
+    return this.#timelines.get(id);
+  }
+
+  /** Reads everything anew. */
+  forgetViews() {
+    this.#timelines.clear();
+    this.changed();
+  }
+
+  /** @param {import("./router.js").Route} route */
+  go(route) {
+    const to = address(route);
+    if (location.hash === to) return;
+    location.hash = to;
+  }
+
+  /** Says something in passing. @param {string} text @param {"error" | "info"} [kind] */
+  toast(text, kind = "info") {
+    const toast = { id: Math.random(), text, kind };
+    this.toasts = [...this.toasts.slice(-2), toast];
+    setTimeout(() => {
+      this.toasts = this.toasts.filter((one) => one !== toast);
+      this.changed();
+    }, TOAST);
+    this.changed();
+  }
+
+  /** Does something that may be refused, and says so if it is. Gives whether it was done. @param {() => Promise<unknown>} work */
+  async attempt(work) {
+    try {
+      await work();
+      return true;
+    } catch (error) {
+      await this.failed(error);
+      return false;
+    }
+  }
+
+  /** Says what went wrong. @param {unknown} error */
+  async failed(error) {
+    if (error instanceof DOMException && error.name === "AbortError") return;
+    if (error instanceof SignedOutError) {
+      this.toast("Your session has ended. Sign in again.", "error");
+      return this.start();
+    }
+    this.toast(explain(error), "error");
+  }
+
+  /** Has screen readers say it. @param {string} text */
+  announce(text) {
+    this.announcement = text;
+    this.changed();
+  }
+}
+
+/** What went wrong, for people. @param {unknown} error */
+export function explain(error) {
+  if (error instanceof TypeError) return "The server can't be reached. Try again in a moment.";
+  const { errors = [], message } = /** @type {any} */ (error);
+  const [first] = errors;
+  return first ? `${message} (${first.pointer}: ${first.detail})` : String(message);
+}
+
+/** What this browser is called in the list of sessions. */
+function device() {
+  const { userAgent } = navigator;
+  const browser = /Edg\//.test(userAgent) ? "Edge" : /Firefox\//.test(userAgent) ? "Firefox" : /Chrome\//.test(userAgent) ? "Chrome" : /Safari\//.test(userAgent) ? "Safari" : "Browser";
+  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(userAgent)?.[0];
+  return system ? `${browser} on ${system}` : browser;
+}

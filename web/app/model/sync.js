@@ -1,0 +1,144 @@
+// What happens, as it happens: the live feed, turned into what views show.
+
+import { ParlorError, SignedOutError } from "../../../clients/typescript/src/index.js";
+
+/** @import { App } from "../app.js" */
+
+/** Follows the feed until the signal ends it. @param {App} app @param {AbortSignal} signal */
+export async function follow(app, signal) {
+  const wake = () => app.transients.feed?.retryNow();
+  addEventListener("online", wake, { signal });
+  document.addEventListener("visibilitychange", wake, { signal });
+  while (!signal.aborted) {
+    // Whether what is shown was read while the feed was followed, so that nothing lies between.
+    let complete = false;
+    const feed = app.parlor.live({
+      signal,
+      onState: (state) => {
+        app.connection = state;
+        if (state === "live") app.outbox.flush();
+        // Without a feed there is still something to see, and to say.
+        if (state === "waiting" && !app.loaded) readAll(app).catch(() => {});
+        app.changed();
+      },
+    });
+    app.transients.feed = feed;
+    try {
+      for await (const frame of feed) {
+        // The lists are read once the feed has begun: what happens from here on comes by it, and what comes twice counts once.
+        if (frame.type === "caught-up") {
+          if (complete) continue;
+          if (app.loaded) app.forgetViews();
+          await readAll(app);
+          complete = true;
+        } else if (frame.cursor === undefined) app.transients.take(frame);
+        else take(app, frame);
+      }
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (error instanceof SignedOutError) return void app.failed(error);
+      // The server was restored from a backup, or the cursor is nobody's: everything is read anew.
+      const anew = error instanceof ParlorError && [410, 422].includes(error.status);
+      if (!anew) await new Promise((resolve) => setTimeout(resolve, 2_000));
+      app.loaded = false;
+      app.forgetViews();
+    }
+  }
+}
+
+/** @param {App} app */
+async function readAll(app) {
+  await Promise.all([app.conversations.load(), app.people.load(), app.notices.load()]);
+  app.loaded = true;
+  app.changed();
+}
+
+/** @param {App} app @param {{ type: string, at?: string, data?: any }} frame */
+function take(app, { type, at = "", data }) {
+  const { conversations, people, notices } = app;
+  const timeline = data?.conversationId && app.timelineAtHand(data.conversationId);
+  switch (type) {
+    case "chat.message-sent":
+      app.outbox.remove(data.id);
+      if (data.deletedAt) return;
+      app.transients.said(data.conversationId, data.senderId);
+      timeline?.insert(data);
+      conversations.said(data);
+      if (data.senderId !== app.me && app.route.conversation === data.conversationId) {
+        app.announce(`${people.name(data.senderId)}: ${data.content}`);
+      }
+      return;
+    case "chat.message-edited":
+    case "chat.message-deleted": {
+      timeline?.replace(data);
+      const conversation = conversations.get(data.conversationId);
+      const last = conversation?.lastMessage;
+      if (!conversation || !last) return;
+      if (data.deletedAt) {
+        // What was unread or last may be so no longer.
+        if (last.id === data.id || conversation.unreadCount > 0) soon(() => conversations.refresh(conversation.id));
+      } else if (last.id === data.id) {
+        conversations.update(conversation.id, { lastMessage: { ...last, content: data.content } });
+      }
+      return;
+    }
+    case "chat.messages-read":
+      timeline?.readBy(data.userId, data.position);
+      if (data.userId === app.me) readElsewhere(app, data);
+      return;
+    case "chat.conversation-renamed":
+      return conversations.update(data.conversationId, { title: data.title });
+    case "chat.participant-removed":
+      if (data.userId === app.me) {
+        conversations.forget(data.conversationId);
+        if (app.route.conversation === data.conversationId) app.go({ pane: app.route.pane });
+        return;
+      }
+    // falls through
+    case "chat.conversation-created":
+    case "chat.participant-added":
+    case "chat.participant-role-changed":
+      soon(() => conversations.refresh(data.conversationId));
+      if (timeline) soon(() => timeline.loadParticipants());
+      return;
+    case "user.profile-updated":
+      people.learn({ id: data.userId, displayName: data.displayName });
+      if (data.userId === app.me && people.self) {
+        const { displayName, bio, avatarUrl } = data;
+        people.self = { ...people.self, displayName, bio, avatarUrl };
+      }
+      return;
+    case "user.status-changed":
+      people.learn({ id: data.userId, status: data.status, statusText: data.text });
+      if (data.userId === app.me && people.self) people.self = { ...people.self, status: data.status, statusText: data.text };
+      return;
+    case "user.contact-added":
+      people.contacts.add(data.contactId);
+      return app.changed();
+    case "user.contact-removed":
+      people.contacts.delete(data.contactId);
+      return app.changed();
+    case "notification.created":
+      return notices.created(data, at);
+    case "notification.read":
+      return notices.wasRead(data.id);
+    case "notification.all-read":
+      return notices.allWereRead();
+    case "notification.preferences-updated":
+      return soon(() => notices.load());
+  }
+}
+
+/** Somebody's own reading, here or on another device. @param {App} app @param {{ conversationId: string, position: string }} data */
+function readElsewhere(app, { conversationId, position }) {
+  const conversation = app.conversations.get(conversationId);
+  if (!conversation || conversation.unreadCount === 0) return;
+  if (conversation.lastMessage?.position === position) app.conversations.update(conversationId, { unreadCount: 0 });
+  else soon(() => app.conversations.refresh(conversationId));
+}
+
+/** The views that are asked follow the same log as the feed, a moment later. @param {() => Promise<unknown>} work */
+function soon(work) {
+  setTimeout(() => void work().catch(() => {}), 150);
+}
