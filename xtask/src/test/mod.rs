@@ -3,6 +3,7 @@
 mod cargo;
 mod deny;
 mod package;
+mod web;
 
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -37,6 +38,7 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "dependencies' licences, sources and advisories", run: deny::deny },
     Step { name: "docs", about: "the documentation builds, no link is broken", run: cargo::docs },
     Step { name: "tests", about: "every test, on SQLite, PostgreSQL and Kafka", run: cargo::tests },
+    Step { name: "web", about: "the web client, in Chromium, and the TypeScript client", run: web::web },
     Step { name: "package", about: "the kernel's crates can be published", run: package::package },
     Step { name: "example", about: "the kernel's examples run outside the workspace", run: package::example },
 ];

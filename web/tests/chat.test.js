@@ -1,0 +1,186 @@
+import assert from "node:assert/strict";
+import { after, afterEach, test } from "node:test";
+import { House, until } from "./browser.js";
+
+const house = await House.open();
+after(() => house.close());
+afterEach(() => assert.deepEqual(house.guests.flatMap((guest) => guest.complaints), []));
+
+test("two people who have never been here register and chat, each seeing at once what the other says", async () => {
+  const [ada, bob] = await Promise.all([house.guest(), house.guest()]);
+  const register = async ({ page }, name) => {
+    await page.getByRole("button", { name: "Create an account" }).click();
+    await page.getByLabel("Your name").fill(name);
+    await page.getByLabel("E-mail").fill(`${name.toLowerCase()}@example.org`);
+    await page.getByLabel("Password").fill("pull up a chair");
+    await page.getByRole("button", { name: "Create account" }).click();
+    await page.getByRole("heading", { name: "Nobody here yet" }).waitFor();
+  };
+  await Promise.all([register(ada, "Ada"), register(bob, "Bob")]);
+
+  await ada.page.getByRole("button", { name: "New conversation" }).first().click();
+  await ada.page.getByRole("searchbox", { name: "Search people" }).fill("Bob");
+  await ada.page.getByRole("checkbox", { name: "Bob" }).check();
+  await ada.page.getByRole("button", { name: "Begin conversation" }).click();
+  await ada.composer.waitFor();
+  await ada.say("Hello, Bob!");
+
+  await bob.page.getByRole("link", { name: /Ada.*Hello, Bob!.*1 unread/s }).click();
+  await bob.message("Hello, Bob!").waitFor();
+  await bob.say("Hello, Ada!");
+  await ada.message("Hello, Ada!").waitFor();
+  // Bob has read it, and Ada is told so.
+  await ada.message("Hello, Bob!").getByRole("img", { name: "Read" }).waitFor();
+  await until(async () => (await bob.page.locator(".rows .count").count()) === 0, "Bob's count to be gone");
+});
+
+test("what is edited, deleted and replied to is seen by the other at once", async () => {
+  const [ada, bob] = await house.accounts("Ada Edits", "Bob Watches");
+  await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });
+  const [one, other] = [await house.signedIn(ada), await house.signedIn(bob)];
+  await one.open("Bob Watches");
+  await other.open("Ada Edits");
+  await one.say("frist");
+  await other.message("frist").waitFor();
+
+  await one.composer.press("ArrowUp");
+  await until(async () => (await one.composer.inputValue()) === "frist", "the message to be edited");
+  await one.say("first");
+  await other.message("first").getByText("edited").waitFor();
+
+  await other.message("first").hover();
+  await other.message("first").getByRole("button", { name: "Reply" }).click();
+  await other.say("second");
+  await one.message("second").getByRole("button", { name: "In reply to You: first" }).waitFor();
+
+  await one.message("first").hover();
+  await one.message("first").getByRole("button", { name: "Delete" }).click();
+  await one.message("first").getByRole("button", { name: "Delete for everyone" }).click();
+  await other.message("This message was deleted").waitFor();
+  assert.equal(await other.message("first").count(), 0);
+});
+
+test("a search in any script finds a message and shows it where it was said", async () => {
+  const [ada, bob] = await house.accounts("Ada Searches", "Bob Said");
+  const room = await house.conversation(ada.parlor, { kind: "group", title: "Long ago", participants: [bob.userId] });
+  await bob.parlor.send(room.id, "昔々あるところに lived a 王様");
+  for (let n = 0; n < 150; n += 1) await bob.parlor.send(room.id, `and then ${n}`);
+  const guest = await house.signedIn(ada);
+  await guest.page.keyboard.press("Control+k");
+  await guest.page.getByRole("searchbox", { name: "Search messages" }).fill("王様");
+  await guest.page.locator("mark", { hasText: "王様" }).waitFor();
+  await guest.page.getByRole("link", { name: /lived a/ }).click();
+  await guest.message("昔々あるところに lived a 王様").waitFor();
+  assert.ok(await guest.page.locator(".message.is-marked").isVisible());
+  await guest.page.getByRole("button", { name: /Newest|new/ }).click();
+  await guest.message("and then 149").waitFor();
+});
+
+test("contacts, profile, status, preferences and sessions are kept", async () => {
+  const [ada, bob] = await house.accounts("Ada Keeps", "Bob Kept");
+  const { page } = await house.signedIn(ada);
+  await page.getByRole("link", { name: "People" }).click();
+  await page.getByRole("searchbox", { name: "Search people by name" }).fill("Bob Kept");
+  await page.getByRole("link", { name: /Bob Kept/ }).click();
+  await page.getByRole("button", { name: "Add to contacts" }).click();
+  await page.getByRole("button", { name: "Remove from contacts" }).waitFor();
+  await page.getByRole("link", { name: "You", exact: true }).click();
+  await page.getByRole("link", { name: "Profile and status" }).click();
+  await page.getByRole("radio", { name: "Busy" }).check();
+  await page.getByLabel("In your own words").fill("In the archive");
+  await page.getByRole("button", { name: "Set status" }).click();
+  await page.getByText("Your status is set.").waitFor();
+  await page.getByLabel("About you").fill("Counts things.");
+  await page.getByRole("button", { name: "Save profile" }).click();
+  await page.getByText("Your profile is saved.").waitFor();
+  await page.getByRole("link", { name: "Notifications", exact: true }).last().click();
+  await page.getByRole("group", { name: "Messages in groups" }).getByRole("radio", { name: "All" }).check();
+  await page.getByRole("checkbox", { name: "Quiet hours, every day" }).check();
+  await page.getByRole("button", { name: "Save preferences" }).click();
+  await page.getByText("Your preferences are saved.").waitFor();
+  await page.getByRole("link", { name: "Where you are signed in" }).click();
+  await page.getByRole("button", { name: /^End the session/ }).first().click();
+  await until(async () => (await page.getByRole("button", { name: /^End the session/ }).count()) === 0, "the other session to have ended");
+
+  // As the server has it now; the session of the client is the one that was ended.
+  await ada.parlor.signIn({ email: ada.email, password: "a long enough phrase" });
+  const profile = await ada.parlor.call("get_own_profile", {});
+  assert.deepEqual([profile.status, profile.statusText, profile.bio], ["busy", "In the archive", "Counts things."]);
+  const preferences = await ada.parlor.call("get_notification_preferences", {});
+  assert.equal(preferences.kinds?.group, "all");
+  assert.equal(preferences.quietHours?.from, "22:00");
+  const contacts = await ada.parlor.call("get_user_contacts", {});
+  assert.deepEqual(contacts.items.map(({ id }) => id), [bob.userId]);
+});
+
+test("a group is begun, renamed, grown and left", async () => {
+  const [ada, bob, eve] = await house.accounts("Ada Founds", "Bob Joins", "Eve Joins");
+  const one = await house.signedIn(ada);
+  await until(async () => (await ada.parlor.call("find_users", { query: { search: "Joins" } })).items.length === 2, "both to be found");
+  const { page } = one;
+  await page.getByRole("button", { name: "New conversation" }).first().click();
+  await page.getByRole("searchbox", { name: "Search people" }).fill("Bob Joins");
+  await page.getByRole("checkbox", { name: "Bob Joins" }).check();
+  await page.getByRole("checkbox", { name: /Make it a group/ }).check();
+  await page.getByLabel("What the group is called").fill("Rowing");
+  await page.getByRole("button", { name: "Begin group" }).click();
+  await page.getByRole("heading", { name: "Rowing" }).waitFor();
+  await page.getByRole("button", { name: "Details" }).click();
+  await page.getByLabel("Called").fill("Rowing club");
+  await page.getByRole("button", { name: "Rename" }).click();
+  await page.getByRole("button", { name: "Add people" }).click();
+  await page.getByRole("searchbox", { name: "Search people" }).fill("Eve");
+  await page.getByRole("checkbox", { name: "Eve Joins" }).check();
+  await page.getByRole("button", { name: "Add 1" }).click();
+  await page.getByRole("heading", { name: "3 people" }).waitFor();
+
+  const other = await house.signedIn(eve);
+  await other.open("Rowing club");
+  await other.page.getByRole("button", { name: "Details" }).click();
+  await other.page.getByRole("button", { name: "Leave group…" }).click();
+  await other.page.getByRole("button", { name: "Leave group", exact: true }).click();
+  await other.page.getByRole("heading", { name: "Nobody here yet" }).waitFor();
+  await page.getByRole("heading", { name: "2 people" }).waitFor();
+  assert.equal((await bob.parlor.call("get_conversations", {})).items[0]?.title, "Rowing club");
+});
+
+test("without a pointer one signs in, finds a conversation, writes, goes through messages and replies", async () => {
+  const [ada, bob] = await house.accounts("Ada Types", "Bob Reads");
+  const room = await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });
+  await bob.parlor.send(room.id, "one");
+  await bob.parlor.send(room.id, "two");
+  const guest = await house.guest();
+  const { page } = guest;
+  const { keyboard } = page;
+  await page.getByLabel("E-mail").waitFor();
+  // The first field has the focus already.
+  await keyboard.type(ada.email);
+  await keyboard.press("Tab");
+  await keyboard.type("a long enough phrase");
+  await keyboard.press("Enter");
+  await page.getByRole("link", { name: /Bob Reads/ }).waitFor();
+  const focused = () => page.evaluate(() => (document.activeElement === document.body ? "" : document.activeElement?.textContent ?? ""));
+  for (let n = 0; n < 20 && !(await focused()).includes("Bob Reads"); n += 1) await keyboard.press("Tab");
+  await keyboard.press("Enter");
+  await guest.message("two").waitFor();
+  await until(() => page.evaluate(() => document.activeElement?.tagName === "TEXTAREA"), "the composer to have the focus");
+  await keyboard.type("three");
+  await keyboard.press("Enter");
+  await guest.message("three").getByRole("img", { name: "Sent" }).waitFor();
+
+  // Back into the messages, up to the first, and to what can be done with it.
+  await keyboard.press("Shift+Tab");
+  for (let n = 0; n < 10 && !(await page.evaluate(() => document.activeElement?.tagName === "ARTICLE")); n += 1) await keyboard.press("Shift+Tab");
+  for (const text of ["two", "one"]) {
+    await keyboard.press("ArrowUp");
+    await until(async () => (await focused()).includes(text), `${text} to have the focus`);
+  }
+  await keyboard.press("Tab");
+  await keyboard.press("Enter");
+  await until(() => page.evaluate(() => document.activeElement?.tagName === "TEXTAREA"), "the composer to have the focus");
+  await keyboard.type("to one");
+  await keyboard.press("Enter");
+  await guest.message("to one").getByRole("button", { name: "In reply to Bob Reads: one" }).waitFor();
+  await keyboard.press("Escape");
+  await page.getByRole("heading", { name: "Pull up a chair" }).waitFor();
+});
