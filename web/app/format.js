@@ -11,7 +11,8 @@ const DAY = 86_400_000;
 
 /** Days from then to now, by the calendar. @param {Date} then @param {Date} now */
 function daysAgo(then, now) {
-  const midnight = (/** @type {Date} */ date) => new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
+  const midnight = (/** @type {Date} */ date) =>
+    new Date(date.getFullYear(), date.getMonth(), date.getDate()).getTime();
   return Math.round((midnight(now) - midnight(then)) / DAY);
 }
 
@@ -49,7 +50,10 @@ const first = (/** @type {string} */ word) => graphemes.segment(word)[Symbol.ite
 
 /** One or two letters that stand for a name. @param {string} name */
 export function initials(name) {
-  const words = name.trim().split(/\s+/u).filter((word) => /[\p{L}\p{N}]/u.test(word));
+  const words = name
+    .trim()
+    .split(/\s+/u)
+    .filter((word) => /[\p{L}\p{N}]/u.test(word));
   const [one = name.trim(), ...rest] = words;
   const last = rest.at(-1);
   return (first(one) + (last ? first(last) : "")).toLocaleUpperCase() || "?";

@@ -8,7 +8,15 @@ import { Server, until } from "../../clients/typescript/test/server.js";
 export { until };
 
 const AXE = new URL("node_modules/axe-core/axe.min.js", import.meta.url);
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync"];
+const FLAGS = [
+  "--no-sandbox",
+  "--disable-gpu",
+  "--disable-quic",
+  "--no-first-run",
+  "--disable-background-networking",
+  "--disable-component-update",
+  "--disable-sync",
+];
 const PASSWORD = "a long enough phrase";
 
 /** A server and a browser for the tests of one file. */
@@ -48,7 +56,9 @@ export class House {
     const [first] = made;
     if (first) {
       await until(async () => {
-        const known = await Promise.all(made.map(({ userId }) => first.parlor.call("get_user_by_id", { path: { id: userId } }).catch(() => false)));
+        const known = await Promise.all(
+          made.map(({ userId }) => first.parlor.call("get_user_by_id", { path: { id: userId } }).catch(() => false)),
+        );
         return known.every(Boolean);
       }, "the accounts to be known");
     }
@@ -57,15 +67,23 @@ export class House {
 
   /** A conversation, begun once chat knows all who are to be in it. @param {Parlor} parlor @param {import("../../clients/typescript/src/api.js").CreateConversationBody} body */
   async conversation(parlor, body) {
-    return until(() => parlor.call("create_conversation", { body }).catch((error) => {
-      if (error.code === "unknown-participant") return undefined;
-      throw error;
-    }), "the conversation");
+    return until(
+      () =>
+        parlor.call("create_conversation", { body }).catch((error) => {
+          if (error.code === "unknown-participant") return undefined;
+          throw error;
+        }),
+      "the conversation",
+    );
   }
 
   /** Somebody with a browser before the sign-in. @param {import("playwright-core").BrowserContextOptions} [options] */
   async guest(options = {}) {
-    const context = await this.browser.newContext({ locale: "en-GB", viewport: { width: 1200, height: 800 }, ...options });
+    const context = await this.browser.newContext({
+      locale: "en-GB",
+      viewport: { width: 1200, height: 800 },
+      ...options,
+    });
     const guest = new Guest(this, context, await context.newPage());
     this.guests.push(guest);
     await guest.page.goto(this.server.url);
@@ -108,7 +126,11 @@ export class Guest {
 
   /** Opens a conversation of the list. @param {string} name */
   async open(name) {
-    await this.page.locator(".rows").getByRole("link", { name: new RegExp(escape(name)) }).first().click();
+    await this.page
+      .locator(".rows")
+      .getByRole("link", { name: new RegExp(escape(name)) })
+      .first()
+      .click();
     await this.composer.waitFor();
   }
 
@@ -124,7 +146,9 @@ export class Guest {
 
   /** A message in the page. @param {string} text */
   message(text) {
-    return this.page.locator("article", { has: this.page.locator(".content", { hasText: new RegExp(`^${escape(text)}$`) }) });
+    return this.page.locator("article", {
+      has: this.page.locator(".content", { hasText: new RegExp(`^${escape(text)}$`) }),
+    });
   }
 
   /** Everything that is said in the page now, the oldest first. */
@@ -135,10 +159,24 @@ export class Guest {
   /** What axe finds wrong. */
   async axe() {
     // Motion is waited out: what is half there has half its contrast.
-    await this.page.evaluate(() => Promise.all(document.getAnimations().filter((one) => one.effect?.getTiming().iterations !== Infinity).map((one) => one.finished.catch(() => {}))));
+    await this.page.evaluate(() =>
+      Promise.all(
+        document
+          .getAnimations()
+          .filter((one) => one.effect?.getTiming().iterations !== Infinity)
+          .map((one) => one.finished.catch(() => {})),
+      ),
+    );
     await this.page.evaluate(await readFile(AXE, "utf8"));
-    const found = await this.page.evaluate(() => /** @type {any} */ (globalThis).axe.run(document, { runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"] }));
-    return found.violations.map((/** @type {any} */ one) => `${one.id}: ${one.nodes.map((/** @type {any} */ node) => `${node.html} (${node.any[0]?.message ?? node.all[0]?.message ?? ""})`).join("; ")}`);
+    const found = await this.page.evaluate(() =>
+      /** @type {any} */ (globalThis).axe.run(document, {
+        runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
+      }),
+    );
+    return found.violations.map(
+      (/** @type {any} */ one) =>
+        `${one.id}: ${one.nodes.map((/** @type {any} */ node) => `${node.html} (${node.any[0]?.message ?? node.all[0]?.message ?? ""})`).join("; ")}`,
+    );
   }
 }
 

@@ -4,7 +4,12 @@ import { House, until } from "./browser.js";
 
 const house = await House.open();
 after(() => house.close());
-afterEach(() => assert.deepEqual(house.guests.flatMap((guest) => guest.complaints), []));
+afterEach(() =>
+  assert.deepEqual(
+    house.guests.flatMap((guest) => guest.complaints),
+    [],
+  ),
+);
 
 test("two people who have never been here register and chat, each seeing at once what the other says", async () => {
   const [ada, bob] = await Promise.all([house.guest(), house.guest()]);
@@ -99,8 +104,14 @@ test("contacts, profile, status, preferences and sessions are kept", async () =>
   await page.getByRole("button", { name: "Save preferences" }).click();
   await page.getByText("Your preferences are saved.").waitFor();
   await page.getByRole("link", { name: "Where you are signed in" }).click();
-  await page.getByRole("button", { name: /^End the session/ }).first().click();
-  await until(async () => (await page.getByRole("button", { name: /^End the session/ }).count()) === 0, "the other session to have ended");
+  await page
+    .getByRole("button", { name: /^End the session/ })
+    .first()
+    .click();
+  await until(
+    async () => (await page.getByRole("button", { name: /^End the session/ }).count()) === 0,
+    "the other session to have ended",
+  );
 
   // As the server has it now; the session of the client is the one that was ended.
   await ada.parlor.signIn({ email: ada.email, password: "a long enough phrase" });
@@ -110,13 +121,19 @@ test("contacts, profile, status, preferences and sessions are kept", async () =>
   assert.equal(preferences.kinds?.group, "all");
   assert.equal(preferences.quietHours?.from, "22:00");
   const contacts = await ada.parlor.call("get_user_contacts", {});
-  assert.deepEqual(contacts.items.map(({ id }) => id), [bob.userId]);
+  assert.deepEqual(
+    contacts.items.map(({ id }) => id),
+    [bob.userId],
+  );
 });
 
 test("a group is begun, renamed, grown and left", async () => {
   const [ada, bob, eve] = await house.accounts("Ada Founds", "Bob Joins", "Eve Joins");
   const one = await house.signedIn(ada);
-  await until(async () => (await ada.parlor.call("find_users", { query: { search: "Joins" } })).items.length === 2, "both to be found");
+  await until(
+    async () => (await ada.parlor.call("find_users", { query: { search: "Joins" } })).items.length === 2,
+    "both to be found",
+  );
   const { page } = one;
   await page.getByRole("button", { name: "New conversation" }).first().click();
   await page.getByRole("searchbox", { name: "Search people" }).fill("Bob Joins");
@@ -159,25 +176,33 @@ test("without a pointer one signs in, finds a conversation, writes, goes through
   await keyboard.type("a long enough phrase");
   await keyboard.press("Enter");
   await page.getByRole("link", { name: /Bob Reads/ }).waitFor();
-  const focused = () => page.evaluate(() => (document.activeElement === document.body ? "" : document.activeElement?.textContent ?? ""));
+  const focused = () =>
+    page.evaluate(() => (document.activeElement === document.body ? "" : (document.activeElement?.textContent ?? "")));
   for (let n = 0; n < 20 && !(await focused()).includes("Bob Reads"); n += 1) await keyboard.press("Tab");
   await keyboard.press("Enter");
   await guest.message("two").waitFor();
-  await until(() => page.evaluate(() => document.activeElement?.tagName === "TEXTAREA"), "the composer to have the focus");
+  await until(
+    () => page.evaluate(() => document.activeElement?.tagName === "TEXTAREA"),
+    "the composer to have the focus",
+  );
   await keyboard.type("three");
   await keyboard.press("Enter");
   await guest.message("three").getByRole("img", { name: "Sent" }).waitFor();
 
   // Back into the messages, up to the first, and to what can be done with it.
   await keyboard.press("Shift+Tab");
-  for (let n = 0; n < 10 && !(await page.evaluate(() => document.activeElement?.tagName === "ARTICLE")); n += 1) await keyboard.press("Shift+Tab");
+  for (let n = 0; n < 10 && !(await page.evaluate(() => document.activeElement?.tagName === "ARTICLE")); n += 1)
+    await keyboard.press("Shift+Tab");
   for (const text of ["two", "one"]) {
     await keyboard.press("ArrowUp");
     await until(async () => (await focused()).includes(text), `${text} to have the focus`);
   }
   await keyboard.press("Tab");
   await keyboard.press("Enter");
-  await until(() => page.evaluate(() => document.activeElement?.tagName === "TEXTAREA"), "the composer to have the focus");
+  await until(
+    () => page.evaluate(() => document.activeElement?.tagName === "TEXTAREA"),
+    "the composer to have the focus",
+  );
   await keyboard.type("to one");
   await keyboard.press("Enter");
   await guest.message("to one").getByRole("button", { name: "In reply to Bob Reads: one" }).waitFor();

@@ -4,12 +4,18 @@ import { House, until } from "./browser.js";
 
 const house = await House.open();
 after(() => house.close());
-afterEach(() => assert.deepEqual(house.guests.flatMap((guest) => guest.complaints), []));
+afterEach(() =>
+  assert.deepEqual(
+    house.guests.flatMap((guest) => guest.complaints),
+    [],
+  ),
+);
 
 /** What was said, by the server, the oldest first. */
 async function all(parlor, id) {
   const found = [];
-  for await (const message of parlor.all("get_conversation_messages", { path: { id }, query: {} })) found.unshift(message.content);
+  for await (const message of parlor.all("get_conversation_messages", { path: { id }, query: {} }))
+    found.unshift(message.content);
   return found;
 }
 
@@ -21,7 +27,8 @@ async function pair(name) {
   return { ada, bob, room, guest };
 }
 
-const waiting = (guest) => guest.page.getByRole("img", { name: /Waiting for the network|Sending/ }).and(guest.page.locator(".message .icon"));
+const waiting = (guest) =>
+  guest.page.getByRole("img", { name: /Waiting for the network|Sending/ }).and(guest.page.locator(".message .icon"));
 
 test("what is written offline waits, survives a reload, and arrives once and in order", async () => {
   const { bob, room, guest } = await pair("Offline");
@@ -38,7 +45,10 @@ test("what is written offline waits, survives a reload, and arrives once and in 
   for (const text of ["one", "two", "three"]) await guest.message(text).getByRole("img", { name: "Sent" }).waitFor();
   await guest.message("meanwhile").waitFor();
   const said = await all(bob.parlor, room.id);
-  assert.deepEqual(said.filter((text) => text !== "meanwhile"), ["before", "one", "two", "three"]);
+  assert.deepEqual(
+    said.filter((text) => text !== "meanwhile"),
+    ["before", "one", "two", "three"],
+  );
   assert.equal(said.length, 5);
   assert.equal((await guest.said()).length, 5);
 });
@@ -53,7 +63,12 @@ test("a message whose answer was lost is sent again and stays one message", asyn
     if (lost >= 3) return route.continue();
     lost += 1;
     // It arrives, and is carried out; the page never hears of it.
-    const { url, method, headers, postData } = { url: route.request().url(), method: "POST", headers: await route.request().allHeaders(), postData: route.request().postData() };
+    const { url, method, headers, postData } = {
+      url: route.request().url(),
+      method: "POST",
+      headers: await route.request().allHeaders(),
+      postData: route.request().postData(),
+    };
     await fetch(url, { method, headers, body: postData });
     await route.abort("connectionreset");
   });
@@ -94,8 +109,13 @@ test("a refused message says why, and can be thrown away", async () => {
   const { guest } = await pair("Refused");
   await guest.page.route("**/messages", (route) =>
     route.request().method() === "POST"
-      ? route.fulfill({ status: 403, contentType: "application/problem+json", body: JSON.stringify({ code: "forbidden", detail: "Not any more." }) })
-      : route.continue());
+      ? route.fulfill({
+          status: 403,
+          contentType: "application/problem+json",
+          body: JSON.stringify({ code: "forbidden", detail: "Not any more." }),
+        })
+      : route.continue(),
+  );
   await guest.say("will not do");
   await guest.page.getByText("Not sent. Not any more.").waitFor();
   await guest.page.getByRole("button", { name: "Discard" }).click();
@@ -115,7 +135,10 @@ test("two tabs share a session and an outbox, and nothing is sent twice", async 
   await until(async () => (await all(bob.parlor, room.id)).length >= 2, "both to arrive");
   for (const page of [guest.page, second]) {
     await page.getByRole("img", { name: "Sent" }).nth(1).waitFor();
-    assert.deepEqual((await page.locator(".message .content").allTextContents()).sort(), ["from one", "from the other"]);
+    assert.deepEqual((await page.locator(".message .content").allTextContents()).sort(), [
+      "from one",
+      "from the other",
+    ]);
   }
   assert.equal((await all(bob.parlor, room.id)).length, 2);
   await guest.page.getByRole("link", { name: "You", exact: true }).click();

@@ -19,12 +19,23 @@ await emi.parlor.call("change_user_status", { body: { status: "away" } });
 await ada.parlor.call("change_user_status", { body: { status: "online", text: "At my desk" } });
 for (const { userId } of [bruno, chiara, emi, farid]) await ada.parlor.call("add_user_contact", { path: { userId } });
 const others = [bruno, chiara, dmitri, emi].map(({ userId }) => userId);
-const room = await house.conversation(ada.parlor, { kind: "group", title: "Spring exhibition", participants: others, history: "all" });
+const room = await house.conversation(ada.parlor, {
+  kind: "group",
+  title: "Spring exhibition",
+  participants: others,
+  history: "all",
+});
 /** @param {{ parlor: import("../../clients/typescript/src/index.js").Parlor }} who @param {string} text @param {string} [replyTo] */
 const say = (who, text, replyTo) => who.parlor.send(room.id, text, { replyTo });
-await say(chiara, "I’ve been through the loan list twice. Eleven pieces are confirmed, three still wait for a signature.");
+await say(
+  chiara,
+  "I’ve been through the loan list twice. Eleven pieces are confirmed, three still wait for a signature.",
+);
 await say(ada, "Thursdays only?");
-const posters = await say(bruno, "Posters: I can have proofs on Monday. Two colours, pine and brass, on the heavy stock.");
+const posters = await say(
+  bruno,
+  "Posters: I can have proofs on Monday. Two colours, pine and brass, on the heavy stock.",
+);
 await say(ada, "Lovely. Could you bring one to the meeting?", posters.id);
 await say(bruno, "Of course 👍");
 await say(emi, "カタログの翻訳は水曜日に終わります。");
@@ -33,7 +44,10 @@ const list = await say(ada, "Perfect. The list is at https://example.org/exhibit
 for (const who of [ada, bruno, chiara]) {
   await who.parlor.call("mark_messages_as_read", { path: { id: room.id }, body: { upTo: list.id } });
 }
-for (const [who, texts] of /** @type {const} */ ([[bruno, ["Come by, the press is warm."]], [farid, ["The lamps arrived.", "Where do you want them?"]]])) {
+for (const [who, texts] of /** @type {const} */ ([
+  [bruno, ["Come by, the press is warm."]],
+  [farid, ["The lamps arrived.", "Where do you want them?"]],
+])) {
   const direct = await house.conversation(who.parlor, { kind: "direct", participants: [ada.userId] });
   for (const text of texts) await who.parlor.send(direct.id, text);
 }
@@ -41,10 +55,15 @@ await say(chiara, "@Ada Okafor shall we say 100 chairs to be safe?");
 await until(async () => (await ada.parlor.call("get_unread_notifications_count", {})).count >= 3, "the notifications");
 
 for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
-  for (const [shape, viewport] of Object.entries({ wide: { width: 1200, height: 760 }, narrow: { width: 390, height: 780 } })) {
+  for (const [shape, viewport] of Object.entries({
+    wide: { width: 1200, height: 760 },
+    narrow: { width: 390, height: 780 },
+  })) {
     /** @param {import("./browser.js").Guest} guest @param {string} name */
     const picture = async ({ page }, name) => {
-      await page.evaluate(() => Promise.all([document.fonts.ready, ...document.getAnimations().map((one) => one.finished.catch(() => {}))]));
+      await page.evaluate(() =>
+        Promise.all([document.fonts.ready, ...document.getAnimations().map((one) => one.finished.catch(() => {}))]),
+      );
       await page.screenshot({ path: `${FOLDER}${name}-${shape}-${colorScheme}.png` });
     };
     const door = await house.guest({ colorScheme, viewport });

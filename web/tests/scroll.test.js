@@ -22,7 +22,11 @@ test("5,000 messages are scrolled through to the first one, few of them in the p
   };
   await Promise.all(Array.from({ length: 64 }, talk));
   const order = [];
-  for await (const message of bob.parlor.all("get_conversation_messages", { path: { id: room.id }, query: { limit: 200 } })) order.unshift(message.id);
+  for await (const message of bob.parlor.all("get_conversation_messages", {
+    path: { id: room.id },
+    query: { limit: 200 },
+  }))
+    order.unshift(message.id);
   assert.equal(order.length, SAID);
 
   const guest = await house.signedIn(ada);
@@ -32,9 +36,10 @@ test("5,000 messages are scrolled through to the first one, few of them in the p
   // A page at a time, each looked at once it was drawn, until there is nothing further up.
   const way = await page.locator(".messages").evaluate(async (box, first) => {
     const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
-    const keys = () => [...box.querySelectorAll(".message-row")].map((row) => /** @type {HTMLElement} */ (row).dataset.key ?? "");
+    const keys = () =>
+      [...box.querySelectorAll(".message-row")].map((row) => /** @type {HTMLElement} */ (row).dataset.key ?? "");
     const pages = [];
-    for (const until = Date.now() + 90_000; Date.now() < until && pages.at(-1)?.[0] !== first; ) {
+    for (const until = Date.now() + 90_000; Date.now() < until && pages.at(-1)?.[0] !== first;) {
       await frame();
       await frame();
       pages.push(keys());
@@ -53,10 +58,11 @@ test("5,000 messages are scrolled through to the first one, few of them in the p
 
   // And what is on the screen stays there while something arrives.
   await page.locator(".messages").evaluate((box) => box.scrollBy(0, 20_000));
-  const seen = () => page.evaluate(() => {
-    const row = [...document.querySelectorAll(".message-row")].find((one) => one.getBoundingClientRect().top > 100);
-    return row instanceof HTMLElement ? [row.dataset.key, Math.round(row.getBoundingClientRect().top)] : [];
-  });
+  const seen = () =>
+    page.evaluate(() => {
+      const row = [...document.querySelectorAll(".message-row")].find((one) => one.getBoundingClientRect().top > 100);
+      return row instanceof HTMLElement ? [row.dataset.key, Math.round(row.getBoundingClientRect().top)] : [];
+    });
   await until(async () => JSON.stringify(await seen()) === JSON.stringify(await seen()), "the page to be still");
   const before = await seen();
   await bob.parlor.send(room.id, "one more");

@@ -10,19 +10,21 @@ after(() => house.close());
 const HOSTILE = [
   "<img src=x onerror=alert(1)>",
   "<script>alert(1)</script>",
-  "\"><svg onload=alert(1)>",
+  '"><svg onload=alert(1)>',
   "javascript:alert(1)",
   "{{constructor.constructor('alert(1)')()}}",
   "${alert(1)}",
   "\u202Etxt.exe\u202C and back",
-  "<a href=\"javascript:alert(1)\">x</a>",
-  "https://example.org/\"onmouseover=alert(1)//",
+  '<a href="javascript:alert(1)">x</a>',
+  'https://example.org/"onmouseover=alert(1)//',
 ];
 
-test("s40: hostile names, titles and messages stay text on every screen, and no policy is violated", async () => {
+test("security 40: hostile names, titles and messages stay text on every screen, and no policy is violated", async () => {
   const [name = "", title = ""] = HOSTILE;
   const [ada, eve] = await house.accounts("Ada", name);
-  await eve.parlor.call("update_user_profile", { body: { bio: HOSTILE.filter((text) => !text.includes("\u202E")).join("\n") } });
+  await eve.parlor.call("update_user_profile", {
+    body: { bio: HOSTILE.filter((text) => !text.includes("\u202E")).join("\n") },
+  });
   await eve.parlor.call("change_user_status", { body: { status: "online", text: title } });
   const room = await house.conversation(eve.parlor, { kind: "group", title, participants: [ada.userId] });
   const sent = [];
@@ -33,7 +35,9 @@ test("s40: hostile names, titles and messages stay text on every screen, and no 
   const { page } = guest;
   await page.evaluate(() => {
     /** @type {any} */ (globalThis).violations = [];
-    document.addEventListener("securitypolicyviolation", (event) => /** @type {any} */ (globalThis).violations.push(event.violatedDirective));
+    document.addEventListener("securitypolicyviolation", (event) =>
+      /** @type {any} */ (globalThis).violations.push(event.violatedDirective),
+    );
   });
   await guest.open(title);
   await until(async () => (await guest.said()).length === HOSTILE.length + 1, "the messages");
@@ -48,20 +52,27 @@ test("s40: hostile names, titles and messages stay text on every screen, and no 
   await page.getByRole("link", { name: "Search", exact: true }).first().click();
   await page.getByRole("searchbox", { name: "Search messages" }).fill("alert");
   await page.locator("mark").first().waitFor();
-  await page.getByRole("link", { name: /Notifications/ }).first().click();
+  await page
+    .getByRole("link", { name: /Notifications/ })
+    .first()
+    .click();
   await page.getByText(`@Ada ${name}`).first().waitFor();
 
   // Nothing of it became an element: no picture, script or handler, and links lead to the web only.
   const made = await page.evaluate(() => ({
-    foreign: document.querySelectorAll("img, iframe, object, embed, script:not([src]), [onerror], [onload], [onmouseover]").length,
-    links: [...document.querySelectorAll("a")].map((one) => one.protocol).filter((one) => !["http:", "https:"].includes(one)),
+    foreign: document.querySelectorAll(
+      "img, iframe, object, embed, script:not([src]), [onerror], [onload], [onmouseover]",
+    ).length,
+    links: [...document.querySelectorAll("a")]
+      .map((one) => one.protocol)
+      .filter((one) => !["http:", "https:"].includes(one)),
     violations: /** @type {any} */ (globalThis).violations,
   }));
   assert.deepEqual(made, { foreign: 0, links: [], violations: [] });
   assert.deepEqual(guest.complaints, []);
 });
 
-test("s40: what a script that got in would do is refused", async () => {
+test("security 40: what a script that got in would do is refused", async () => {
   const guest = await house.guest();
   const outcome = await guest.page.evaluate(async () => {
     const tried = /** @type {Record<string, boolean>} */ ({});
@@ -76,7 +87,10 @@ test("s40: what a script that got in would do is refused", async () => {
     attempt("markup", () => void (document.createElement("div").innerHTML = "<b>x</b>"));
     const script = document.createElement("script");
     attempt("script", () => void (script.text = "globalThis.pwned = true"));
-    tried.elsewhere = await fetch("https://example.org/").then(() => true, () => false);
+    tried.elsewhere = await fetch("https://example.org/").then(
+      () => true,
+      () => false,
+    );
     const picture = new Image();
     tried.picture = await new Promise((resolve) => {
       picture.onload = () => resolve(true);
@@ -88,7 +102,7 @@ test("s40: what a script that got in would do is refused", async () => {
   assert.deepEqual(outcome, { markup: false, script: false, elsewhere: false, picture: false });
 });
 
-test("s19: no token is ever part of an address, and nothing is kept in cookies", async () => {
+test("security 19: no token is ever part of an address, and nothing is kept in cookies", async () => {
   const [ada, bob] = await house.accounts("Ada Addresses", "Bob Addresses");
   const room = await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });
   await bob.parlor.send(room.id, "hello");
@@ -100,7 +114,10 @@ test("s19: no token is ever part of an address, and nothing is kept in cookies",
   assert.ok(kept.accessToken && kept.refreshToken);
   assert.ok(guest.urls.some((url) => url.endsWith("/v1/stream")));
   for (const url of [...guest.urls, guest.page.url()]) {
-    assert.ok(!url.includes(kept.accessToken) && !url.includes(kept.refreshToken) && !/[?&#][^/]*(token|ticket|key)/i.test(url), url);
+    assert.ok(
+      !url.includes(kept.accessToken) && !url.includes(kept.refreshToken) && !/[?&#][^/]*(token|ticket|key)/i.test(url),
+      url,
+    );
     assert.ok(url.startsWith(house.server.url), `${url} is elsewhere`);
   }
   assert.deepEqual(await guest.context.cookies(), []);

@@ -37,7 +37,14 @@ import { backoff, wait } from "./wait.js";
  */
 
 /** Routes that are asked without a token, and whose answers name no position worth waiting for. */
-const OPEN = new Set(["register", "login", "refresh", "request_password_reset", "confirm_password_reset", "verify_email"]);
+const OPEN = new Set([
+  "register",
+  "login",
+  "refresh",
+  "request_password_reset",
+  "confirm_password_reset",
+  "verify_email",
+]);
 
 /** Parlor's API for one user. */
 export class Parlor {

@@ -34,8 +34,14 @@ function clientOf(answer) {
 /** @param {unknown} body @param {ResponseInit} [init] */
 const json = (body, init) => Response.json(body, init);
 /** @param {number} n @param {number} [expiresIn] */
-const pair = (n, expiresIn = 300) =>
-  ({ accessToken: `access-${n}`, refreshToken: `refresh-${n}`, tokenType: "Bearer", expiresIn, userId: "u", sessionId: "s" });
+const pair = (n, expiresIn = 300) => ({
+  accessToken: `access-${n}`,
+  refreshToken: `refresh-${n}`,
+  tokenType: "Bearer",
+  expiresIn,
+  userId: "u",
+  sessionId: "s",
+});
 /** @param {number} status @param {string} code @param {Record<string, string>} [headers] */
 const problem = (status, code, headers) => json({ status, code, title: code, detail: code }, { status, headers });
 
@@ -63,13 +69,17 @@ test("a command that got no answer is sent again with the same key and the same 
 test("what was refused isn't sent again", async () => {
   const { parlor, seen } = clientOf(() => problem(422, "invalid-value"));
   await parlor.session.begin(pair(1));
-  await assert.rejects(parlor.send(ROOM, ""), (error) => error instanceof ParlorError && error.code === "invalid-value");
+  await assert.rejects(
+    parlor.send(ROOM, ""),
+    (error) => error instanceof ParlorError && error.code === "invalid-value",
+  );
   assert.equal(seen.length, 1);
 });
 
 test("an answer that asks to wait is waited for", async () => {
   const { parlor, seen } = clientOf((_, nth) =>
-    nth === 1 ? problem(429, "too-many-requests", { "retry-after": "1" }) : json({ items: [], nextCursor: null }));
+    nth === 1 ? problem(429, "too-many-requests", { "retry-after": "1" }) : json({ items: [], nextCursor: null }),
+  );
   await parlor.session.begin(pair(1));
   const began = performance.now();
   await parlor.call("get_conversations", {});
@@ -97,7 +107,10 @@ test("a token that the server refuses is renewed, once", async () => {
   });
   await parlor.session.begin(pair(1));
   assert.deepEqual(await parlor.call("get_unread_notifications_count", {}), { count: 3 });
-  assert.deepEqual(seen.map((one) => one.path.split("/").at(-1)), ["unread-count", "refresh", "unread-count"]);
+  assert.deepEqual(
+    seen.map((one) => one.path.split("/").at(-1)),
+    ["unread-count", "refresh", "unread-count"],
+  );
 });
 
 test("a session that has ended is forgotten and said to be", async () => {
@@ -124,21 +137,32 @@ test("queries wait for what was written, a later position standing for an earlie
 
 test("a list is read to its end", async () => {
   const { parlor, seen } = clientOf(({ path }) =>
-    path.includes("cursor=2") ? json({ items: [3], nextCursor: null }) : json({ items: [1, 2], nextCursor: "2" }));
+    path.includes("cursor=2") ? json({ items: [3], nextCursor: null }) : json({ items: [1, 2], nextCursor: "2" }),
+  );
   await parlor.session.begin(pair(1));
   /** @type {unknown[]} */
   const all = [];
   for await (const item of parlor.all("get_conversations", { query: { limit: 2 } })) all.push(item);
   assert.deepEqual(all, [1, 2, 3]);
-  assert.deepEqual(seen.map((one) => one.path), ["/v1/conversations?limit=2", "/v1/conversations?limit=2&cursor=2"]);
+  assert.deepEqual(
+    seen.map((one) => one.path),
+    ["/v1/conversations?limit=2", "/v1/conversations?limit=2&cursor=2"],
+  );
 });
 
 test("a feed resumes after the last event that was taken, and closes the gap", async () => {
   const { parlor, seen } = clientOf((_, nth) => {
-    const frames = nth === 1
-      ? [{ type: "caught-up", cursor: "c1" }, { type: "chat.message-sent", cursor: "c2", data: 1 },
-        { type: "closed", code: "too-slow", retryAfterMs: 1 }]
-      : [{ type: "chat.message-sent", cursor: "c3", data: 2 }, { type: "caught-up", cursor: "c3" }];
+    const frames =
+      nth === 1
+        ? [
+            { type: "caught-up", cursor: "c1" },
+            { type: "chat.message-sent", cursor: "c2", data: 1 },
+            { type: "closed", code: "too-slow", retryAfterMs: 1 },
+          ]
+        : [
+            { type: "chat.message-sent", cursor: "c3", data: 2 },
+            { type: "caught-up", cursor: "c3" },
+          ];
     return new Response(frames.map((frame) => `id: x\ndata: ${JSON.stringify(frame)}\n\n`).join(":\n\n"));
   });
   await parlor.session.begin(pair(1));
@@ -148,7 +172,10 @@ test("a feed resumes after the last event that was taken, and closes the gap", a
     if (types.length === 4) break;
   }
   assert.deepEqual(types, ["caught-up c1", "chat.message-sent c2", "chat.message-sent c3", "caught-up c3"]);
-  assert.deepEqual(seen.map((one) => one.headers.get("last-event-id")), [null, "c2"]);
+  assert.deepEqual(
+    seen.map((one) => one.headers.get("last-event-id")),
+    [null, "c2"],
+  );
   assert.ok(seen.every((one) => one.path === "/v1/stream" && one.headers.get("authorization") === "Bearer access-1"));
 });
 
@@ -164,7 +191,10 @@ test("a feed whose token ended goes on with another one", async () => {
     assert.equal(frame.type, "caught-up");
     break;
   }
-  assert.deepEqual(seen.map((one) => one.path), ["/v1/stream", "/v1/auth/refresh", "/v1/stream"]);
+  assert.deepEqual(
+    seen.map((one) => one.path),
+    ["/v1/stream", "/v1/auth/refresh", "/v1/stream"],
+  );
 });
 
 test("a feed whose cursor is of an earlier epoch says so", async () => {
@@ -178,7 +208,9 @@ test("a feed whose cursor is of an earlier epoch says so", async () => {
 
 test("events are found however the bytes are cut and the lines end", () => {
   for (const end of ["\n", "\r\n", "\r"]) {
-    const bytes = new TextEncoder().encode(`: hello${end}${end}id: 1${end}data: {"a": "ü😀"}${end}${end}data:x${end}data: y${end}${end}:${end}`);
+    const bytes = new TextEncoder().encode(
+      `: hello${end}${end}id: 1${end}data: {"a": "ü😀"}${end}${end}data:x${end}data: y${end}${end}:${end}`,
+    );
     for (let size = 1; size < bytes.length; size += 1) {
       const lines = new Lines();
       const found = [];

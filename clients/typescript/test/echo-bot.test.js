@@ -37,7 +37,10 @@ test("the echo bot answers each message exactly once, through kills of its own a
   const ada = new Parlor({ baseUrl: server.url, retries: 20 });
   await ada.register({ email: "ada@example.org", password: "analytical engines", displayName: "Ada" });
   await ada.signIn({ email: "ada@example.org", password: "analytical engines" });
-  const echo = await until(async () => (await ada.call("find_users", { query: { search: "Echo" } })).items[0], "the bot");
+  const echo = await until(
+    async () => (await ada.call("find_users", { query: { search: "Echo" } })).items[0],
+    "the bot",
+  );
   const room = await until(
     () => ada.call("create_conversation", { body: { kind: "direct", participants: [echo.id] } }).catch(() => undefined),
     "the conversation",
@@ -55,7 +58,8 @@ test("the echo bot answers each message exactly once, through kills of its own a
   }
   const answers = async () => {
     const all = [];
-    for await (const message of ada.all("get_conversation_messages", { path: { id: room.id }, query: {} })) all.push(message);
+    for await (const message of ada.all("get_conversation_messages", { path: { id: room.id }, query: {} }))
+      all.push(message);
     return all.flatMap((message) => ("content" in message && message.senderId === echo.id ? [message.content] : []));
   };
   await until(async () => (await answers()).length >= said.length, "all answers");

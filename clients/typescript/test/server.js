@@ -29,7 +29,7 @@ export async function freePort() {
  * @returns {Promise<Exclude<Awaited<T>, false | undefined | null>>}
  */
 export async function until(condition, what, patience = 20_000) {
-  for (const since = Date.now(); ; ) {
+  for (const since = Date.now(); ;) {
     const found = await condition();
     if (found) return /** @type {any} */ (found);
     if (Date.now() - since > patience) throw new Error(`waited in vain: ${what}`);
@@ -70,7 +70,10 @@ export class Server {
     for (const out of [started.stdout, started.stderr]) out?.on("data", (text) => (this.#log += text));
     await until(async () => {
       if (started.exitCode !== null) throw new Error(`parlor ended instead of starting:\n${this.#log}`);
-      return fetch(`${this.url}/health/ready`).then((response) => response.ok, () => false);
+      return fetch(`${this.url}/health/ready`).then(
+        (response) => response.ok,
+        () => false,
+      );
     }, "the server to be ready");
   }
 

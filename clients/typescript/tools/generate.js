@@ -94,7 +94,8 @@ export function generate(api) {
   for (const [name, schema] of Object.entries(api.components.schemas)) {
     types += `${comment(schema.description, "")}export type ${name} = ${type(schema)};\n\n`;
   }
-  types += "/** Every command and query by its name: what it takes and what it answers. */\nexport interface Operations {\n";
+  types +=
+    "/** Every command and query by its name: what it takes and what it answers. */\nexport interface Operations {\n";
   let table = `// ${MADE}\n\n/**\n * Every command and query by its name: its method and its path.\n`;
   table += " *\n * @satisfies {Record<keyof import('./api.js').Operations, readonly [string, string]>}\n */\n";
   table += "export const operations = /** @type {const} */ ({\n";
@@ -110,7 +111,8 @@ export function generate(api) {
         if (found) members.push(`    ${kind}${found.optional ? "?" : ""}: ${found.type};\n`);
       }
       const body = operation.requestBody?.content?.["application/json"]?.schema;
-      if (body) members.push(`    body${operation.requestBody.required === false ? "?" : ""}: ${type(body, "    ")};\n`);
+      if (body)
+        members.push(`    body${operation.requestBody.required === false ? "?" : ""}: ${type(body, "    ")};\n`);
       members.push(`    answer: ${answerOf(operation.responses)};\n`);
       types += `${comment(operation.summary, "  ")}  ${operation.operationId}: {\n${members.join("")}  };\n`;
       table += `  ${operation.operationId}: ["${method.toUpperCase()}", "${path}"],\n`;

@@ -61,7 +61,10 @@ pub fn routes() -> Router {
         .route("/verify-email", get(page))
         // What browsers ask for by themselves, on pages that name no picture.
         .route("/favicon.ico", get(async || icon()))
-        .route("/assets/{build}/{*file}", get(async |Path((build, file))| asset(build, file)))
+        .route(
+            "/assets/{build}/{*file}",
+            get(async |Path((build, file)): Path<(String, String)>| asset(&build, &file)),
+        )
 }
 
 /// A file by its path in the repository.
@@ -141,13 +144,13 @@ async fn page(request: Request) -> Response {
     })
 }
 
-fn asset(build: String, path: String) -> Response {
+fn asset(build: &str, path: &str) -> Response {
     // What an older or newer process served under its name isn't this one's to give.
     if path == PAGE || with_build(|now| now.name != build) {
         return StatusCode::NOT_FOUND.into_response();
     }
-    let Some(found) = file(&path) else { return StatusCode::NOT_FOUND.into_response() };
-    let Some(kind) = content_type(&path) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(found) = file(path) else { return StatusCode::NOT_FOUND.into_response() };
+    let Some(kind) = content_type(path) else { return StatusCode::NOT_FOUND.into_response() };
     let headers = [(CONTENT_TYPE, kind), (CACHE_CONTROL, FOR_GOOD), (CONTENT_SECURITY_POLICY, POLICY)];
     (headers, found.data).into_response()
 }
@@ -199,7 +202,7 @@ mod tests {
 
     /// PROOF.md 40.
     #[tokio::test]
-    async fn s40_the_policy_allows_nothing_unsafe_and_the_page_needs_nothing_of_the_kind() {
+    async fn security_40_the_policy_allows_nothing_unsafe_and_the_page_needs_nothing_of_the_kind() {
         let (status, headers, page) = get("/", None).await;
         assert_eq!(status, StatusCode::OK);
         let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();

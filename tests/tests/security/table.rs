@@ -27,10 +27,20 @@ fn every_item_is_listed_with_tests_that_exist() {
             let path = root.join(&file);
             let source =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{number}: {file}: {error}"));
-            assert!(source.contains(&format!("fn {name}(")), "{number}: {file} has no {name}");
-            assert!(name.starts_with(&format!("security_{number}_")), "{number}: {name}");
+            // In JavaScript a test's name is a text.
+            let (test, prefix) = if is(&file, "js") {
+                (format!("test(\"{name}\""), format!("security {number}: "))
+            } else {
+                (format!("fn {name}("), format!("security_{number}_"))
+            };
+            assert!(source.contains(&test), "{number}: {file} has no {name}");
+            assert!(name.starts_with(&prefix), "{number}: {name}");
         }
     }
+}
+
+fn is(path: &str, kind: &str) -> bool {
+    Path::new(path).extension().is_some_and(|extension| extension == kind)
 }
 
 /// The pairs of a test's name and its file in a cell: `` `name` (`file`) ``, a file serving all names before it.
@@ -38,8 +48,10 @@ fn references(cell: &str) -> Vec<(String, String)> {
     let (mut pairs, mut waiting) = (Vec::new(), Vec::new());
     for (index, code) in cell.split('`').enumerate() {
         match index % 2 {
-            1 if code.starts_with("security_") => waiting.push(code.to_owned()),
-            1 if Path::new(code).extension().is_some_and(|extension| extension == "rs") => {
+            1 if code.starts_with("security_") || code.starts_with("security ") => {
+                waiting.push(code.to_owned())
+            }
+            1 if is(code, "rs") || is(code, "js") => {
                 pairs.extend(waiting.drain(..).map(|name| (name, code.to_owned())));
             }
             _ => {}

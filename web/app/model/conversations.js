@@ -103,7 +103,11 @@ export class Conversations {
     if (!this.#isNew(known.id, message.position)) return;
     this.#counted.set(known.id, message.position);
     const unread = message.senderId === this.app.me ? 0 : 1;
-    this.update(known.id, { lastMessage: message, updatedAt: message.createdAt, unreadCount: known.unreadCount + unread });
+    this.update(known.id, {
+      lastMessage: message,
+      updatedAt: message.createdAt,
+      unreadCount: known.unreadCount + unread,
+    });
   }
 
   /** @param {string} id @param {string} position */
@@ -132,6 +136,8 @@ export class Conversations {
 
   /** Opens the conversation with somebody, which begins if there was none. @param {string} userId */
   async openWith(userId) {
-    return this.learn(await this.app.parlor.call("create_conversation", { body: { kind: "direct", participants: [userId] } }));
+    return this.learn(
+      await this.app.parlor.call("create_conversation", { body: { kind: "direct", participants: [userId] } }),
+    );
   }
 }

@@ -51,7 +51,9 @@ export class Outbox {
 
   /** What waits in a conversation, the oldest first. @param {string} conversationId */
   of(conversationId) {
-    return [...this.#waiting.values()].filter((one) => one.conversationId === conversationId).sort((a, b) => (a.id < b.id ? -1 : 1));
+    return [...this.#waiting.values()]
+      .filter((one) => one.conversationId === conversationId)
+      .sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** @param {string} conversationId @param {string} content @param {string | null} replyTo */

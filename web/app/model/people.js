@@ -73,7 +73,9 @@ export class People {
 
   /** Contacts by name. */
   sorted() {
-    return [...this.contacts].map((id) => this.get(id)).sort((a, b) => (a.displayName ?? "").localeCompare(b.displayName ?? ""));
+    return [...this.contacts]
+      .map((id) => this.get(id))
+      .sort((a, b) => (a.displayName ?? "").localeCompare(b.displayName ?? ""));
   }
 
   /** @param {string} text */

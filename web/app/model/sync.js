@@ -111,7 +111,8 @@ function take(app, { type, at = "", data }) {
       return;
     case "user.status-changed":
       people.learn({ id: data.userId, status: data.status, statusText: data.text });
-      if (data.userId === app.me && people.self) people.self = { ...people.self, status: data.status, statusText: data.text };
+      if (data.userId === app.me && people.self)
+        people.self = { ...people.self, status: data.status, statusText: data.text };
       return;
     case "user.contact-added":
       people.contacts.add(data.contactId);

@@ -185,7 +185,10 @@ export class Timeline {
 
   async loadParticipants() {
     try {
-      const { items } = await this.app.parlor.call("get_participants", { path: { id: this.id }, query: { limit: 200 } });
+      const { items } = await this.app.parlor.call("get_participants", {
+        path: { id: this.id },
+        query: { limit: 200 },
+      });
       this.participants = new Map(items.map((one) => [one.userId, one]));
       for (const { userId, displayName } of items) if (displayName) this.app.people.learn({ id: userId, displayName });
     } catch {

@@ -42,7 +42,11 @@ export function Composer({ timeline, about, onAbout, name }) {
     if (!content || left < 0) return;
     if (editing) {
       const path = { id: timeline.id, messageId: editing.id };
-      const done = content === editing.content || (await app.attempt(async () => timeline.replace(await app.parlor.call("edit_message", { path, body: { content } }))));
+      const done =
+        content === editing.content ||
+        (await app.attempt(async () =>
+          timeline.replace(await app.parlor.call("edit_message", { path, body: { content } })),
+        ));
       if (done) onAbout(null);
       return;
     }
@@ -74,16 +78,22 @@ export function Composer({ timeline, about, onAbout, name }) {
   };
 
   return html`<form class="composer" onSubmit=${(event) => (event.preventDefault(), submit())}>
-    ${about && html`<div class="composer-about">
+    ${
+      about &&
+      html`<div class="composer-about">
       <${Icon} name=${about.kind} />
       <p><strong dir="auto">${editing ? "Edit message" : `Reply to ${replying.senderId === app.me ? "yourself" : app.people.name(replying.senderId)}`}</strong>
         <span dir="auto">${about.message.content}</span></p>
       <${IconButton} icon="close" label=${editing ? "Stop editing" : "Don’t reply"} onClick=${() => onAbout(null)} />
-    </div>`}
+    </div>`
+    }
     <div class="composer-line">
-      <textarea ref=${input} rows="1" dir="auto" aria-label=${`Message to ${name}`} placeholder="Write a message" value=${text} onInput=${onInput} onKeyDown=${onKeyDown} enterkeyhint="send"></textarea>
+      <textarea ref=${input} rows="1" dir="auto" aria-label=${`Message to ${name}`} placeholder="Write a message"
+        value=${text} onInput=${onInput} onKeyDown=${onKeyDown} enterkeyhint="send"></textarea>
       ${length(text) > TELL && html`<span class=${left < 0 ? "left is-over" : "left"} role="status">${left}</span>`}
-      <button type="submit" class="send" aria-label=${editing ? "Save" : "Send"} title=${editing ? "Save" : "Send (Enter)"} aria-disabled=${text.trim() === "" || left < 0}><${Icon} name=${editing ? "check" : "send"} /></button>
+      <button type="submit" class="send" aria-label=${editing ? "Save" : "Send"}
+        title=${editing ? "Save" : "Send (Enter)"} aria-disabled=${text.trim() === "" || left < 0}>
+        <${Icon} name=${editing ? "check" : "send"} /></button>
     </div>
   </form>`;
 }

@@ -25,7 +25,12 @@ function rowsOf(timeline, waiting, me) {
     const newDay = !before || !sameDay(before.createdAt ?? before.deletedAt, message.createdAt ?? message.deletedAt);
     const unread = message.id === timeline.firstUnread;
     const at = Date.parse(message.createdAt ?? message.deletedAt);
-    const follows = !newDay && !unread && before.senderId === message.senderId && at - Date.parse(before.createdAt ?? before.deletedAt) < TOGETHER && !before.deletedAt === !message.deletedAt;
+    const follows =
+      !newDay &&
+      !unread &&
+      before.senderId === message.senderId &&
+      at - Date.parse(before.createdAt ?? before.deletedAt) < TOGETHER &&
+      !before.deletedAt === !message.deletedAt;
     if (follows) rows[rows.length - 1].last = false;
     rows.push({ key: message.id, message, pending, day: newDay, unread, first: !follows, last: true });
     before = message;
@@ -47,14 +52,30 @@ export function Messages({ timeline, conversation, onReply, onEdit }) {
   const scroller = useRef(/** @type {HTMLElement | null} */ (null));
   const slice = useRef(/** @type {HTMLElement | null} */ (null));
   // What belongs to the scrolling and not to what is shown.
-  const at = useRef({ heights: new Map(), anchor: undefined, offset: 0, end: true, width: 600, jumped: 0, top: 0, view: 800 }).current;
+  const at = useRef({
+    heights: new Map(),
+    anchor: undefined,
+    offset: 0,
+    end: true,
+    width: 600,
+    jumped: 0,
+    top: 0,
+    view: 800,
+  }).current;
   const [, again] = useState(0);
   const [focus, setFocus] = useState(/** @type {string | undefined} */ (undefined));
 
   const waiting = app.outbox.of(timeline.id);
   const known = [timeline, timeline.version, app.me, waiting.map((one) => one.id + (one.failed ?? "")).join()];
   const rows = useMemo(() => rowsOf(timeline, waiting, app.me ?? ""), known);
-  const lastRead = useMemo(() => rows.findLastIndex(({ message, pending }) => message.senderId === app.me && !pending && !message.deletedAt && timeline.readers(message).length > 0), known);
+  const lastRead = useMemo(
+    () =>
+      rows.findLastIndex(
+        ({ message, pending }) =>
+          message.senderId === app.me && !pending && !message.deletedAt && timeline.readers(message).length > 0,
+      ),
+    known,
+  );
   const tops = new Float64Array(rows.length + 1);
   rows.forEach((row, n) => (tops[n + 1] = tops[n] + (at.heights.get(row.key) ?? estimate(row, at.width))));
   const total = tops[rows.length];
@@ -143,7 +164,8 @@ export function Messages({ timeline, conversation, onReply, onEdit }) {
 
   useEffect(() => {
     const wanted = focus && slice.current?.querySelector(`[data-key="${CSS.escape(focus)}"] article`);
-    if (wanted instanceof HTMLElement && !wanted.contains(document.activeElement)) wanted.focus({ preventScroll: true });
+    if (wanted instanceof HTMLElement && !wanted.contains(document.activeElement))
+      wanted.focus({ preventScroll: true });
   }, [focus, timeline.jump.nth]);
 
   useReading(timeline, conversation, rows, at);
@@ -159,7 +181,11 @@ export function Messages({ timeline, conversation, onReply, onEdit }) {
     const box = /** @type {HTMLElement} */ (scroller.current);
     if (tops[next] < box.scrollTop) Object.assign(at, { end: false, anchor: row.key, offset: -40 });
     else if (tops[next + 1] > box.scrollTop + box.clientHeight) {
-      Object.assign(at, { end: next === rows.length - 1, anchor: row.key, offset: tops[next + 1] - tops[next] - box.clientHeight + 20 });
+      Object.assign(at, {
+        end: next === rows.length - 1,
+        anchor: row.key,
+        offset: tops[next + 1] - tops[next] - box.clientHeight + 20,
+      });
     }
     setFocus(row.key);
   };
@@ -174,18 +200,32 @@ export function Messages({ timeline, conversation, onReply, onEdit }) {
   const shown = rows.slice(from, to);
   const roving = shown.some((row) => row.key === focus) ? focus : shown.at(-1)?.key;
   return html`<div class="messages-place">
-    <div ref=${scroller} class="messages" role="feed" aria-label="Messages" aria-busy=${!timeline.loaded} tabindex=${rows.length > 0 ? -1 : 0} onScroll=${onScroll} onKeyDown=${onKeyDown}>
-      ${timeline.loaded && rows.length === 0 && html`<${Empty} icon="bubble" title="Say the first word"><p>Nothing has been said here yet.</p><//>`}
+    <div ref=${scroller} class="messages" role="feed" aria-label="Messages" aria-busy=${!timeline.loaded}
+      tabindex=${rows.length > 0 ? -1 : 0} onScroll=${onScroll} onKeyDown=${onKeyDown}>
+      ${
+        timeline.loaded &&
+        rows.length === 0 &&
+        html`<${Empty} icon="bubble" title="Say the first word">
+      <p>Nothing has been said here yet.</p><//>`
+      }
       <div class="messages-all" style=${{ height: `${total}px` }} role="none">
         <div ref=${slice} class="messages-slice" style=${{ transform: `translateY(${tops[from]}px)` }} role="none">
-          ${shown.map((row, n) => html`<${MessageRow} key=${row.key} ...${row} timeline=${timeline} conversation=${conversation}
-            nth=${from + n + 1} of=${timeline.hasOlder || timeline.hasNewer ? -1 : rows.length} focusable=${row.key === roving} marked=${row.key === timeline.jump.to}
-            seen=${row.key === readBy ? timeline.readers(row.message) : undefined} read=${from + n <= lastRead} onFocus=${() => setFocus(row.key)} onReply=${onReply} onEdit=${onEdit} />`)}
+          ${shown.map(
+            (row, n) => html`<${MessageRow} key=${row.key} ...${row} timeline=${timeline} conversation=${conversation}
+            nth=${from + n + 1} of=${timeline.hasOlder || timeline.hasNewer ? -1 : rows.length}
+              focusable=${row.key === roving} marked=${row.key === timeline.jump.to}
+            seen=${row.key === readBy ? timeline.readers(row.message) : undefined} read=${from + n <= lastRead}
+              onFocus=${() => setFocus(row.key)} onReply=${onReply} onEdit=${onEdit} />`,
+          )}
         </div>
       </div>
     </div>
-    ${(!at.end || timeline.hasNewer) && rows.length > 0 && html`<button type="button" class="to-end" onClick=${toEnd}>
-      <${Icon} name="down" />${conversation.unreadCount > 0 ? `${conversation.unreadCount} new` : "Newest"}</button>`}
+    ${
+      (!at.end || timeline.hasNewer) &&
+      rows.length > 0 &&
+      html`<button type="button" class="to-end" onClick=${toEnd}>
+      <${Icon} name="down" />${conversation.unreadCount > 0 ? `${conversation.unreadCount} new` : "Newest"}</button>`
+    }
   </div>`;
 }
 
@@ -210,7 +250,9 @@ function useReading(timeline, conversation, rows, at) {
     const timer = setTimeout(() => {
       told.current = newest;
       app.conversations.update(timeline.id, { unreadCount: 0 });
-      app.parlor.call("mark_messages_as_read", { path: { id: timeline.id }, body: { upTo: newest } }).catch(() => (told.current = ""));
+      app.parlor
+        .call("mark_messages_as_read", { path: { id: timeline.id }, body: { upTo: newest } })
+        .catch(() => (told.current = ""));
     }, 300);
     return () => clearTimeout(timer);
   });

@@ -25,7 +25,8 @@ export const AVAILABILITY = { online: "Online", away: "Away", busy: "Busy", offl
 
 /** What is said where there is nothing to show. */
 export function Empty({ icon, title, children }) {
-  return html`<div class="empty"><span class="empty-mark"><${Icon} name=${icon} /></span><h2>${title}</h2><div>${children}</div></div>`;
+  return html`<div class="empty"><span class="empty-mark"><${Icon} name=${icon} /></span><h2>${title}</h2>
+  <div>${children}</div></div>`;
 }
 
 /** A list's heading, with what can be done there. */
@@ -42,7 +43,14 @@ export function Field({ label, hint, error, children, ...input }) {
   const control = { id, "aria-describedby": described, "aria-invalid": error ? "true" : null, ...input };
   return html`<div class="field">
     <label for=${id}>${label}</label>
-    ${children ? children(control) : input.rows ? html`<textarea ...${control}></textarea>` : html`<input ...${control} />`}
+    ${
+      children
+        ? children(control)
+        : input.rows
+          ? html`<textarea ...${control}>
+    </textarea>`
+          : html`<input ...${control} />`
+    }
     ${hint && html`<p class="hint" id=${`${id}-hint`}>${hint}</p>`}
     ${error && html`<p class="field-error" id=${`${id}-error`}>${error}</p>`}
   </div>`;
@@ -61,7 +69,8 @@ export function Dialog({ title, onClose, kind = "sheet", children }) {
     };
   }, []);
   const outside = (event) => event.target === dialog.current && onClose();
-  return html`<dialog ref=${dialog} class=${`dialog is-${kind}`} aria-label=${title} onCancel=${(event) => (event.preventDefault(), onClose())} onClick=${outside}>
+  return html`<dialog ref=${dialog} class=${`dialog is-${kind}`} aria-label=${title}
+    onCancel=${(event) => (event.preventDefault(), onClose())} onClick=${outside}>
     <div class="dialog-body">
       <header><h2>${title}</h2><${IconButton} icon="close" label="Close" onClick=${onClose} /></header>
       ${children}
@@ -111,13 +120,18 @@ export function Text({ text }) {
 /** Passing remarks. */
 export function Toasts() {
   const { toasts, announcement } = useApp();
-  return html`<div class="toasts" role="status">${toasts.map((toast) => html`<p key=${toast.id} class=${`toast is-${toast.kind}`}>${toast.text}</p>`)}</div>
+  return html`<div class="toasts" role="status">${toasts.map(
+    (toast) => html`<p key=${toast.id}
+    class=${`toast is-${toast.kind}`}>${toast.text}</p>`,
+  )}</div>
     <div class="unseen" aria-live="polite">${announcement}</div>`;
 }
 
 /** The sign over the door. */
 export function Mark() {
   return html`<svg class="mark" viewBox="0 0 64 64" aria-hidden="true">
-    <path class="mark-bubble" d="M18 4h28a14 14 0 0 1 14 14v22a14 14 0 0 1-14 14H30L16 62v-8.2A14 14 0 0 1 4 40V18A14 14 0 0 1 18 4Z" />
-    <path class="mark-fan" d="M14 43a18 18 0 0 1 36 0M22 43a10 10 0 0 1 20 0" /><circle class="mark-dot" cx="32" cy="42" r="3" /></svg>`;
+    <path class="mark-bubble"
+      d="M18 4h28a14 14 0 0 1 14 14v22a14 14 0 0 1-14 14H30L16 62v-8.2A14 14 0 0 1 4 40V18A14 14 0 0 1 18 4Z" />
+    <path class="mark-fan" d="M14 43a18 18 0 0 1 36 0M22 43a10 10 0 0 1 20 0" />
+    <circle class="mark-dot" cx="32" cy="42" r="3" /></svg>`;
 }

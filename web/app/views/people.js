@@ -9,7 +9,14 @@ export function People() {
   useEffect(() => {
     if (text.trim() === "") return setFound(undefined);
     let current = true;
-    const timer = setTimeout(() => app.people.search(text.trim()).then((ids) => current && setFound(ids), (error) => app.failed(error)), 150);
+    const timer = setTimeout(
+      () =>
+        app.people.search(text.trim()).then(
+          (ids) => current && setFound(ids),
+          (error) => app.failed(error),
+        ),
+      150,
+    );
     return () => {
       current = false;
       clearTimeout(timer);
@@ -18,8 +25,14 @@ export function People() {
   const contacts = app.people.sorted().map(({ id }) => id);
   const shown = found ?? contacts;
   return html`<${PaneHead} title="People" />
-    <div class="pane-filter"><input type="search" placeholder="Search people by name" aria-label="Search people by name" value=${text} onInput=${(event) => setText(event.currentTarget.value)} /></div>
-    ${!found && contacts.length === 0 && html`<${Empty} icon="people" title="No contacts yet"><p>Search for somebody by name, and keep them at hand here.</p><//>`}
+    <div class="pane-filter"><input type="search" placeholder="Search people by name"
+      aria-label="Search people by name" value=${text} onInput=${(event) => setText(event.currentTarget.value)} /></div>
+    ${
+      !found &&
+      contacts.length === 0 &&
+      html`<${Empty} icon="people" title="No contacts yet">
+    <p>Search for somebody by name, and keep them at hand here.</p><//>`
+    }
     ${found?.length === 0 && html`<p class="pane-note">Nobody is called so.</p>`}
     <ul class="rows" onKeyDown=${arrowKeys}>${shown.map((id) => html`<${Row} key=${id} id=${id} />`)}</ul>`;
 }
@@ -28,11 +41,13 @@ function Row({ id }) {
   const app = useApp();
   const { status, statusText } = app.people.get(id);
   const current = app.route.user === id;
-  return html`<li><a class=${current ? "row is-current" : "row"} data-item href=${`#/people/u/${id}`} aria-current=${current ? "true" : null}>
+  return html`<li><a class=${current ? "row is-current" : "row"} data-item href=${`#/people/u/${id}`}
+    aria-current=${current ? "true" : null}>
     <${Person} id=${id} />
     <span class="row-text"><span class="row-top"><span class="row-name" dir="auto">${app.people.name(id)}</span>
       ${app.people.contacts.has(id) && html`<${Icon} name="star" label="Contact" />`}</span>
-    <span class="row-bottom"><span class="row-last" dir="auto">${[AVAILABILITY[status ?? "offline"], statusText].filter(Boolean).join(" · ")}</span></span></span>
+    <span class="row-bottom"><span class="row-last"
+      dir="auto">${[AVAILABILITY[status ?? "offline"], statusText].filter(Boolean).join(" · ")}</span></span></span>
   </a></li>`;
 }
 
@@ -41,21 +56,31 @@ export function Profile({ id }) {
   const app = useApp();
   const [profile, setProfile] = useState(/** @type {any} */ (undefined));
   useEffect(() => {
-    app.parlor.call("get_user_profile", { path: { id } }).then((found) => (app.people.learn(found), setProfile(found)), (error) => app.failed(error));
+    app.parlor.call("get_user_profile", { path: { id } }).then(
+      (found) => (app.people.learn(found), setProfile(found)),
+      (error) => app.failed(error),
+    );
   }, [id]);
   const person = app.people.get(id);
   const contact = app.people.contacts.has(id);
   const name = person.displayName ?? "…";
-  const talk = () => app.attempt(async () => app.go({ pane: "chats", conversation: (await app.conversations.openWith(id)).id }));
+  const talk = () =>
+    app.attempt(async () => app.go({ pane: "chats", conversation: (await app.conversations.openWith(id)).id }));
   return html`<div class="wall"><article class="profile">
     <a class="icon-button only-narrow" href=${`#/${app.route.pane}`} aria-label="Back"><${Icon} name="back" /></a>
     <${Avatar} id=${id} name=${name} size="large" status=${person.status} />
     <h1 dir="auto">${name}</h1>
-    <p class="profile-status" dir="auto">${[AVAILABILITY[person.status ?? "offline"], person.statusText].filter(Boolean).join(" · ")}</p>
+    <p class="profile-status"
+      dir="auto">${[AVAILABILITY[person.status ?? "offline"], person.statusText].filter(Boolean).join(" · ")}</p>
     ${profile?.bio && html`<p class="profile-bio" dir="auto">${profile.bio}</p>`}
-    ${id !== app.me && html`<div class="profile-actions">
+    ${
+      id !== app.me &&
+      html`<div class="profile-actions">
       <button type="button" class="button is-primary" onClick=${talk}><${Icon} name="bubble" />Message</button>
-      <button type="button" class="button" aria-pressed=${contact} onClick=${() => app.attempt(() => app.people.setContact(id, !contact))}><${Icon} name="star" />${contact ? "Remove from contacts" : "Add to contacts"}</button>
-    </div>`}
+      <button type="button" class="button" aria-pressed=${contact}
+        onClick=${() => app.attempt(() => app.people.setContact(id, !contact))}>
+        <${Icon} name="star" />${contact ? "Remove from contacts" : "Add to contacts"}</button>
+    </div>`
+    }
   </article></div>`;
 }

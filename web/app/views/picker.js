@@ -10,7 +10,14 @@ export function Picker({ label, chosen, onToggle, without = new Set() }) {
     if (text.trim() === "") return setFound(undefined);
     let current = true;
     // As fast as people type would be more often than anybody can read.
-    const timer = setTimeout(() => app.people.search(text.trim()).then((ids) => current && setFound(ids), () => current && setFound([])), 150);
+    const timer = setTimeout(
+      () =>
+        app.people.search(text.trim()).then(
+          (ids) => current && setFound(ids),
+          () => current && setFound([]),
+        ),
+      150,
+    );
     return () => {
       current = false;
       clearTimeout(timer);
@@ -18,13 +25,20 @@ export function Picker({ label, chosen, onToggle, without = new Set() }) {
   }, [text]);
   const shown = (found ?? app.people.sorted().map(({ id }) => id)).filter((id) => !without.has(id));
   return html`<div class="picker">
-    <input type="search" aria-label=${label} placeholder=${label} value=${text} onInput=${(event) => setText(event.currentTarget.value)} autocomplete="off" />
+    <input type="search" aria-label=${label} placeholder=${label} value=${text}
+      onInput=${(event) => setText(event.currentTarget.value)} autocomplete="off" />
     <ul class="picker-list" onKeyDown=${arrowKeys}>
-      ${shown.map((id) => html`<li key=${id}><label class="picker-row">
+      ${shown.map(
+        (id) => html`<li key=${id}><label class="picker-row">
         <input type="checkbox" data-item checked=${chosen.has(id)} onChange=${() => onToggle(id)} />
-        <${Person} id=${id} size="small" /><span dir="auto">${app.people.name(id)}</span></label></li>`)}
+        <${Person} id=${id} size="small" /><span dir="auto">${app.people.name(id)}</span></label></li>`,
+      )}
     </ul>
-    ${shown.length === 0 && html`<p class="pane-note">${found ? "Nobody is called so." : "Search for somebody by name."}</p>`}
+    ${
+      shown.length === 0 &&
+      html`<p
+      class="pane-note">${found ? "Nobody is called so." : "Search for somebody by name."}</p>`
+    }
   </div>`;
 }
 

@@ -17,7 +17,9 @@ export function Search() {
   if (last.user !== app.me) Object.assign(last, { text: "", here: "", user: app.me });
   const [text, setText] = useState(last.text);
   const [here, setHere] = useState(last.here);
-  const [result, setResult] = useState(/** @type {{ items: any[], nextCursor?: string | null, query: string } | undefined} */ (undefined));
+  const [result, setResult] = useState(
+    /** @type {{ items: any[], nextCursor?: string | null, query: string } | undefined} */ (undefined),
+  );
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const run = useRef(0);
   const query = text.trim();
@@ -42,18 +44,30 @@ export function Search() {
 
   return html`<${PaneHead} title="Search" />
     <div class="pane-filter">
-      <input ref=${input} type="search" placeholder="Words, in any language" aria-label="Search messages" value=${text} onInput=${(event) => setText(event.currentTarget.value)} />
+      <input ref=${input} type="search" placeholder="Words, in any language" aria-label="Search messages"
+        value=${text} onInput=${(event) => setText(event.currentTarget.value)} />
       <select aria-label="Where" value=${here} onChange=${(event) => setHere(event.currentTarget.value)}>
         <option value="">In all chats</option>
-        ${app.conversations.sorted().map((one) => html`<option key=${one.id} value=${one.id}>${app.conversations.name(one)}</option>`)}
+        ${app.conversations.sorted().map(
+          (one) => html`<option key=${one.id}
+          value=${one.id}>${app.conversations.name(one)}</option>`,
+        )}
       </select>
     </div>
-    ${!query && html`<${Empty} icon="search" title="What was that again?"><p>Finds words and parts of words in everything you can read.</p><//>`}
+    ${
+      !query &&
+      html`<${Empty} icon="search" title="What was that again?">
+    <p>Finds words and parts of words in everything you can read.</p><//>`
+    }
     <p class="unseen" role="status">${result && `${result.items.length} found`}</p>
     ${result && result.items.length === 0 && !result.nextCursor && html`<p class="pane-note">Nobody said that.</p>`}
     <ul class="rows" onKeyDown=${arrowKeys}>
       ${result?.items.map((found) => html`<${Found} key=${found.id} found=${found} />`)}
-      ${result?.nextCursor && html`<li><button type="button" data-item class="button is-wide" onClick=${() => search(result.nextCursor, result.items)}>More</button></li>`}
+      ${
+        result?.nextCursor &&
+        html`<li><button type="button" data-item class="button is-wide"
+        onClick=${() => search(result.nextCursor, result.items)}>More</button></li>`
+      }
     </ul>`;
 }
 
@@ -69,10 +83,14 @@ function Found({ found }) {
   const from = /[\uDC00-\uDFFF]/.test(content.charAt(cut)) ? cut - 1 : cut;
   const highlights = found.highlights.map(({ start, end }) => ({ start: start - from, end: end - from }));
   const current = app.route.message === id;
-  return html`<li><a class=${current ? "row is-found is-current" : "row is-found"} data-item href=${`#/search/c/${conversationId}/m/${id}`} aria-current=${current ? "true" : null}>
+  return html`<li><a class=${current ? "row is-found is-current" : "row is-found"} data-item
+    href=${`#/search/c/${conversationId}/m/${id}`} aria-current=${current ? "true" : null}>
     <span class="row-text">
-      <span class="row-top"><span class="row-name" dir="auto">${senderId === app.me ? "You" : app.people.name(senderId)}</span><time datetime=${createdAt} title=${exactly(createdAt)}>${briefly(createdAt)}</time></span>
-      <span class="row-hit" dir="auto">${from > 0 && "…"}<${Highlighted} text=${content.slice(from)} highlights=${highlights} /></span>
+      <span class="row-top"><span class="row-name"
+        dir="auto">${senderId === app.me ? "You" : app.people.name(senderId)}</span>
+        <time datetime=${createdAt} title=${exactly(createdAt)}>${briefly(createdAt)}</time></span>
+      <span class="row-hit" dir="auto">${from > 0 && "…"}<${Highlighted} text=${content.slice(from)}
+        highlights=${highlights} /></span>
       <span class="row-where" dir="auto">${conversation ? app.conversations.name(conversation) : ""}</span>
     </span>
   </a></li>`;

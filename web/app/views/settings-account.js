@@ -20,7 +20,14 @@ function Form({ title, action, danger = false, submit, children }) {
     <button class=${danger ? "button is-danger" : "button is-primary"} type="submit">${action}</button></form>`;
 }
 
-const current = { label: "Your password now", name: "currentPassword", type: "password", autocomplete: "current-password", required: true, maxlength: 128 };
+const current = {
+  label: "Your password now",
+  name: "currentPassword",
+  type: "password",
+  autocomplete: "current-password",
+  required: true,
+  maxlength: 128,
+};
 
 export function Account() {
   const app = useApp();
@@ -40,7 +47,8 @@ export function Account() {
   };
   return html`<${Form} title="Password" action="Change password" submit=${password}>
       <${Field} ...${current} />
-      <${Field} label="New password" name="newPassword" type="password" autocomplete="new-password" required minlength=${8} maxlength=${128} hint="At least 8 characters." />
+      <${Field} label="New password" name="newPassword" type="password" autocomplete="new-password" required
+        minlength=${8} maxlength=${128} hint="At least 8 characters." />
     <//>
     <${Form} title="E-mail" action="Change e-mail" submit=${email}>
       <${Field} label="New e-mail" name="address" type="email" autocomplete="email" required maxlength=${254} />

@@ -7,7 +7,11 @@ const KINDS = [
   ["addedToGroup", "Being added to a group"],
   ["newSignIn", "A sign-in on a new device"],
 ];
-const LEVELS = [["all", "All"], ["mentions", "Mentions"], ["none", "None"]];
+const LEVELS = [
+  ["all", "All"],
+  ["mentions", "Mentions"],
+  ["none", "None"],
+];
 /** Kinds that name one, or don't: nothing lies between all and none. */
 const ALL_OR_NONE = new Set(["addedToGroup", "newSignIn"]);
 
@@ -28,22 +32,46 @@ function Filled({ preferences }) {
   const [kinds, setKinds] = useState(preferences.kinds ?? {});
   const [mute, setMute] = useState(local(preferences.muteUntil));
   const [quiet, setQuiet] = useState(Boolean(preferences.quietHours));
-  const [hours, setHours] = useState(preferences.quietHours ?? { from: "22:00", to: "07:00", timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone });
+  const [hours, setHours] = useState(
+    preferences.quietHours ?? {
+      from: "22:00",
+      to: "07:00",
+      timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone,
+    },
+  );
   const save = async (event) => {
     event.preventDefault();
-    const wanted = { ...preferences, kinds, muteUntil: mute ? new Date(mute).toISOString() : null, quietHours: quiet ? hours : null };
+    const wanted = {
+      ...preferences,
+      kinds,
+      muteUntil: mute ? new Date(mute).toISOString() : null,
+      quietHours: quiet ? hours : null,
+    };
     if (await app.attempt(() => app.notices.savePreferences(wanted))) app.toast("Your preferences are saved.");
   };
   return html`<form class="part" onSubmit=${save}>
-    ${KINDS.map(([kind, label]) => html`<fieldset key=${kind} class="choices is-row"><legend>${label}</legend>
-      ${LEVELS.filter(([level]) => level !== "mentions" || !ALL_OR_NONE.has(kind)).map(([level, word]) => html`<label key=${level} class="check"><input type="radio" name=${kind} checked=${(kinds[kind] ?? "all") === level} onChange=${() => setKinds({ ...kinds, [kind]: level })} />${word}</label>`)}
-    </fieldset>`)}
-    <${Field} label="Mute everything until" type="datetime-local" value=${mute} onInput=${(event) => setMute(event.currentTarget.value)} />
-    <label class="check"><input type="checkbox" checked=${quiet} onChange=${() => setQuiet(!quiet)} />Quiet hours, every day</label>
-    ${quiet && html`<div class="pair">
-      <${Field} label="From" type="time" required value=${hours.from} onInput=${(event) => setHours({ ...hours, from: event.currentTarget.value })} />
-      <${Field} label="To" type="time" required value=${hours.to} onInput=${(event) => setHours({ ...hours, to: event.currentTarget.value })} />
-    </div><p class="hint">By the clock of ${hours.timeZone}.</p>`}
+    ${KINDS.map(
+      ([kind, label]) => html`<fieldset key=${kind} class="choices is-row"><legend>${label}</legend>
+      ${LEVELS.filter(([level]) => level !== "mentions" || !ALL_OR_NONE.has(kind)).map(
+        ([level, word]) => html`<label
+        key=${level} class="check"><input type="radio" name=${kind} checked=${(kinds[kind] ?? "all") === level}
+          onChange=${() => setKinds({ ...kinds, [kind]: level })} />${word}</label>`,
+      )}
+    </fieldset>`,
+    )}
+    <${Field} label="Mute everything until" type="datetime-local" value=${mute}
+      onInput=${(event) => setMute(event.currentTarget.value)} />
+    <label class="check"><input type="checkbox" checked=${quiet} onChange=${() => setQuiet(!quiet)}
+      />Quiet hours, every day</label>
+    ${
+      quiet &&
+      html`<div class="pair">
+      <${Field} label="From" type="time" required value=${hours.from}
+        onInput=${(event) => setHours({ ...hours, from: event.currentTarget.value })} />
+      <${Field} label="To" type="time" required value=${hours.to}
+        onInput=${(event) => setHours({ ...hours, to: event.currentTarget.value })} />
+    </div><p class="hint">By the clock of ${hours.timeZone}.</p>`
+    }
     <button class="button is-primary" type="submit">Save preferences</button>
   </form>`;
 }

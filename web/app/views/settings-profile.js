@@ -17,9 +17,14 @@ function Status({ self }) {
   };
   return html`<form class="part" onSubmit=${save}><h2>Status</h2>
     <fieldset class="choices is-row"><legend class="unseen">Availability</legend>
-      ${Object.entries(AVAILABILITY).map(([value, label]) => html`<label key=${value} class="check"><input type="radio" name="status" value=${value} checked=${status === value} onChange=${() => setStatus(value)} /><span class=${`presence is-${value}`}></span>${label}</label>`)}
+      ${Object.entries(AVAILABILITY).map(
+        ([value, label]) => html`<label key=${value} class="check">
+      <input type="radio" name="status" value=${value} checked=${status === value} onChange=${() => setStatus(value)}
+        /><span class=${`presence is-${value}`}></span>${label}</label>`,
+      )}
     </fieldset>
-    <${Field} label="In your own words" value=${text} maxlength=${140} dir="auto" placeholder="In a meeting until four" onInput=${(event) => setText(event.currentTarget.value)} />
+    <${Field} label="In your own words" value=${text} maxlength=${140} dir="auto"
+      placeholder="In a meeting until four" onInput=${(event) => setText(event.currentTarget.value)} />
     <button class="button is-primary" type="submit">Set status</button>
   </form>`;
 }
@@ -34,8 +39,10 @@ function Words({ self }) {
     if (await app.attempt(() => app.people.updateProfile(changes))) app.toast("Your profile is saved.");
   };
   return html`<form class="part" onSubmit=${save}><h2>Profile</h2>
-    <${Field} label="Name" value=${name} required maxlength=${100} dir="auto" onInput=${(event) => setName(event.currentTarget.value)} />
-    <${Field} label="About you" rows="3" value=${bio} maxlength=${500} dir="auto" onInput=${(event) => setBio(event.currentTarget.value)} />
+    <${Field} label="Name" value=${name} required maxlength=${100} dir="auto"
+      onInput=${(event) => setName(event.currentTarget.value)} />
+    <${Field} label="About you" rows="3" value=${bio} maxlength=${500} dir="auto"
+      onInput=${(event) => setBio(event.currentTarget.value)} />
     <button class="button is-primary" type="submit">Save profile</button>
   </form>`;
 }

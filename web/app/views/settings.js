@@ -19,19 +19,24 @@ export function Settings() {
   const app = useApp();
   const name = app.people.self?.displayName ?? "You";
   return html`<${PaneHead} title="You" />
-    <div class="self"><${Person} id=${app.me} /><div><strong dir="auto">${name}</strong><span dir="auto">${app.people.self?.email}</span></div></div>
+    <div class="self"><${Person} id=${app.me} /><div><strong dir="auto">${name}</strong>
+    <span dir="auto">${app.people.self?.email}</span></div></div>
     <ul class="rows is-sections" onKeyDown=${arrowKeys}>
       ${Object.entries(SECTIONS).map(([id, { label }]) => {
         const current = (app.route.section ?? "profile") === id;
-        return html`<li key=${id}><a class=${current ? "row is-current" : "row"} data-item href=${`#/settings/${id}`} aria-current=${current ? "true" : null}><span class="row-name">${label}</span></a></li>`;
+        return html`<li key=${id}><a class=${current ? "row is-current" : "row"} data-item href=${`#/settings/${id}`}
+          aria-current=${current ? "true" : null}><span class="row-name">${label}</span></a></li>`;
       })}
-      <li><button type="button" class="row" data-item onClick=${() => app.signOut()}><span class="row-name">Sign out</span><${Icon} name="leave" /></button></li>
+      <li><button type="button" class="row" data-item onClick=${() => app.signOut()}>
+      <span class="row-name">Sign out</span><${Icon} name="leave" /></button></li>
     </ul>`;
 }
 
 /** @param {{ name: string }} props */
 export function Section({ name }) {
   const { label, view } = SECTIONS[/** @type {keyof typeof SECTIONS} */ (name)] ?? SECTIONS.profile;
-  return html`<div class="settings"><header class="conversation-head"><a class="icon-button only-narrow" href="#/settings" aria-label="Back"><${Icon} name="back" /></a><h1>${label}</h1></header>
+  return html`<div class="settings"><header class="conversation-head">
+  <a class="icon-button only-narrow" href="#/settings" aria-label="Back"><${Icon} name="back" /></a><h1>${label}</h1>
+  </header>
     <div class="settings-body"><${view} /></div></div>`;
 }

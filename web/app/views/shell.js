@@ -38,7 +38,8 @@ export function Shell() {
   }, [open]);
 
   return html`<div class=${classes("shell", open && "has-open")}>
-    <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), document.getElementById("main")?.focus())}>Skip to the conversation</a>
+    <a class="skip" href="#main"
+      onClick=${(event) => (event.preventDefault(), document.getElementById("main")?.focus())}>Skip to the conversation</a>
     <${Rail} />
     <main class="rooms">
     <section class="pane" aria-label=${PLACES.find((place) => place.pane === route.pane)?.label ?? "Settings"}>
@@ -61,10 +62,15 @@ function Rail() {
       const count = counts[pane] ?? 0;
       return html`<a key=${pane} href=${`#/${pane}`} aria-current=${current(pane)} class="rail-item">
         <${Icon} name=${icon} /><span class="rail-label">${label}</span>
-        ${count > 0 && html`<span class="rail-count"><span aria-hidden="true">${badge(count)}</span><span class="unseen">${count} unread</span></span>`}
+        ${
+          count > 0 &&
+          html`<span class="rail-count"><span aria-hidden="true">${badge(count)}</span>
+        <span class="unseen">${count} unread</span></span>`
+        }
       </a>`;
     })}
-    <a href="#/settings" aria-current=${current("settings")} class="rail-item is-me"><${Person} id=${app.me} size="small" /><span class="rail-label">You</span></a>
+    <a href="#/settings" aria-current=${current("settings")} class="rail-item is-me">
+    <${Person} id=${app.me} size="small" /><span class="rail-label">You</span></a>
   </nav>`;
 }
 
@@ -80,7 +86,12 @@ function Connection() {
     return () => clearTimeout(timer);
   }, [amiss]);
   return html`<div role="status" class="connection-place">
-    ${amiss && late && html`<p class="connection"><${Icon} name="offline" />Not connected. What you write is kept, and sent once you are.</p>`}
+    ${
+      amiss &&
+      late &&
+      html`<p class="connection"><${Icon} name="offline"
+      />Not connected. What you write is kept, and sent once you are.</p>`
+    }
   </div>`;
 }
 

@@ -26,7 +26,8 @@ export function Welcome() {
   };
   const views = { "sign-in": SignIn, register: Register, forgotten: Forgotten, reset: Reset, verify: Verify };
   return html`<main class="welcome">
-    <section class="welcome-wall" aria-hidden="true"><div><${Mark} /><p>A room<br />of your own<br />to talk in.</p></div></section>
+    <section class="welcome-wall" aria-hidden="true"><div><${Mark} /><p>A room<br />of your own<br />to talk in.</p>
+    </div></section>
     <section class="welcome-form">
       <div class="welcome-card">
         <p class="wordmark"><${Mark} />Parlor</p>
@@ -60,13 +61,28 @@ function Form({ title, action, submit, children, after = undefined }) {
     <h1>${title}</h1>
     ${children}
     <p class="form-error" role="alert">${error}</p>
-    <button class="button is-primary is-wide" type="submit" aria-disabled=${busy}>${busy ? "One moment…" : action}</button>
+    <button class="button is-primary is-wide" type="submit"
+      aria-disabled=${busy}>${busy ? "One moment…" : action}</button>
     <div class="form-links">${after}</div>
   </form>`;
 }
 
-const email = { label: "E-mail", name: "email", type: "email", autocomplete: "username", required: true, maxlength: 254 };
-const chosen = { type: "password", autocomplete: "new-password", required: true, minlength: 8, maxlength: 128, hint: "At least 8 characters. A few words are easy to remember and hard to guess." };
+const email = {
+  label: "E-mail",
+  name: "email",
+  type: "email",
+  autocomplete: "username",
+  required: true,
+  maxlength: 254,
+};
+const chosen = {
+  type: "password",
+  autocomplete: "new-password",
+  required: true,
+  minlength: 8,
+  maxlength: 128,
+  hint: "At least 8 characters. A few words are easy to remember and hard to guess.",
+};
 
 function SignIn({ go }) {
   const app = useApp();
@@ -74,7 +90,8 @@ function SignIn({ go }) {
       <button type="button" class="link" onClick=${() => go("register")}>Create an account</button>
       <button type="button" class="link" onClick=${() => go("forgotten")}>Forgot your password?</button>`}>
     <${Field} ...${email} />
-    <${Field} label="Password" name="password" type="password" autocomplete="current-password" required maxlength=${128} />
+    <${Field} label="Password" name="password" type="password" autocomplete="current-password" required
+      maxlength=${128} />
   <//>`;
 }
 
@@ -87,7 +104,8 @@ function Register({ go }) {
   };
   return html`<${Form} title="Come on in" action="Create account" submit=${submit} after=${html`
       <button type="button" class="link" onClick=${() => go("sign-in")}>I have an account</button>`}>
-    <${Field} label="Your name" name="displayName" autocomplete="name" required maxlength=${100} hint="What others see. You can change it later." />
+    <${Field} label="Your name" name="displayName" autocomplete="name" required maxlength=${100}
+      hint="What others see. You can change it later." />
     <${Field} ...${email} />
     <${Field} label="Password" name="password" ...${chosen} />
   <//>`;
@@ -122,5 +140,6 @@ function Verify({ go, token }) {
     await app.parlor.call("verify_email", { body: { token } });
     go("sign-in", "Your address is confirmed. Welcome!");
   };
-  return html`<${Form} title="Confirm your address" action="Confirm" submit=${submit}><p>This shows that mail to you arrives.</p><//>`;
+  return html`<${Form} title="Confirm your address" action="Confirm" submit=${submit}>
+  <p>This shows that mail to you arrives.</p><//>`;
 }
