@@ -127,9 +127,10 @@ enum ViewsCommand {
     Status,
     /// Make a view anew beside the live one, then swap them; queries and commands go on
     ///
-    /// Interrupted, it goes on where it was when it is started again.
+    /// Interrupted, it goes on where it was when it is started again. A reactor that stands still, for the log that it follows
+    /// was restored, begins anew; what it did before it won't do twice.
     Rebuild {
-        /// The view's name, as `status` shows it
+        /// The view's or the reactor's name, as `status` shows it
         name: String,
     },
 }

@@ -122,6 +122,7 @@ fn views_are_shown_and_made_anew_beside_a_running_instance_and_without_one() {
     let access = status.lines().find(|line| line.starts_with("access")).unwrap();
     assert!(access.contains("up to date"), "{access}");
     assert!(fails(&data, &["views", "rebuild", "nothing"]).contains("there is no view called nothing"));
+    assert!(succeeds(&data, &["views", "rebuild", "profile-of-account"]).contains("begins anew"));
 }
 
 #[test]

@@ -192,7 +192,8 @@ pub enum PlaceError {
     LeaseLost,
     /// The place is that of another epoch of the log: nothing was written.
     #[error(
-        "{consumer} has come to {position} in another epoch of {log}, which was restored or replaced since: let it begin anew"
+        "{consumer} has come to {position} in another epoch of {log}, which was restored or replaced since: rebuild it, \
+         and it begins anew"
     )]
     OtherEpoch {
         /// Whose place it is.

@@ -328,7 +328,7 @@ async fn a_reactor_whose_source_was_restored_stands_still_and_says_what_to_do() 
         tokio::time::sleep(Duration::from_millis(10)).await;
     };
     assert!(error.contains("noting has come to 2 in another epoch of bank"), "{error}");
-    assert!(error.contains("begin anew"), "{error}");
+    assert!(error.contains("rebuild it, and it begins anew"), "{error}");
     assert_eq!(world.places.load("noting", "bank").await.unwrap().unwrap().epoch, world.spy.epoch());
     assert_eq!(world.reacted(), [1, 1], "what came of the other epoch isn't reacted to");
     world.places.forget("noting").await.unwrap();

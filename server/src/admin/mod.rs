@@ -72,6 +72,8 @@ pub enum Answer {
     },
     /// The keys that there are.
     Keys(Vec<ServiceKeyLine>),
+    /// A reactor begins anew.
+    BeginsAnew,
     /// It is done, and there is no more to say.
     Done,
     /// Views and reactors.

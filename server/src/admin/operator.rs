@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use cqrs_core::{
-    Actor, Aggregate as _, Clock, Context, EventBus, EventHandler as _, Incoming, Keyring, Log as _, Position,
+    Actor, Aggregate as _, Clock, Context, EventBus, EventHandler as _, Incoming, Keyring, Log as _,
+    PlaceStore as _, Position,
 };
 use cqrs_sql::{Projecting, ServiceStore};
 use parlor_auth::Auth;
@@ -184,6 +185,12 @@ impl Operator {
         let views = |service: &Kept| -> Vec<&'static str> {
             service.store.views.projections().iter().map(|view| view.name()).collect()
         };
+        if let Some(kept) = self.services.iter().find(|service| service.reactors.contains(&name)) {
+            // What it did before it won't do twice: the ids of what its commands make are derived from the events'.
+            kept.store.log.forget(name).await?;
+            tracing::info!(reactor = name, "a reactor begins anew");
+            return Ok(Answer::BeginsAnew);
+        }
         let Some(keeper) = self.services.iter().find(|service| views(service).contains(&name)) else {
             let kept_by =
                 |service: &&ServiceName| service.projections().iter().any(|view| view.name() == name);

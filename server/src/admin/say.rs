@@ -47,6 +47,10 @@ fn text(task: &Task, answer: &Answer) -> (String, ExitCode) {
         (Task::RebuildView { name }, Answer::Done) => {
             (format!("The view {name} was made anew and is live.\n"), well)
         }
+        (Task::RebuildView { name }, Answer::BeginsAnew) => {
+            (format!("The reactor {name} begins anew, once it runs.\n"), well)
+        }
+        (_, Answer::BeginsAnew) => ("It begins anew.\n".to_owned(), well),
         (Task::RevokeServiceKey { id }, Answer::Done) => (format!("The key {id} is out of force.\n"), well),
         (_, Answer::Done) => ("Done.\n".to_owned(), well),
         (_, Answer::Handlers(lines)) => (handlers_table(lines), well),
