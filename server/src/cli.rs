@@ -10,6 +10,7 @@ use crate::admin::Task;
 use crate::config::{self, Flag, Loaded, Sources};
 use crate::roles::{Only, Roles, ServiceName};
 use crate::telemetry;
+use crate::transfer;
 
 /// A self-hosted chat backend: users, sign-in, conversations and notifications, in one process or in
 /// several.
@@ -83,6 +84,52 @@ enum Command {
     Health,
     /// Print the API's description (OpenAPI, as JSON)
     Openapi,
+    /// Move an instance to another kind of store: off one machine, or back to it
+    ///
+    /// Stop Parlor first. Logs, keys, sessions, notifications and whatever else is kept are copied and compared; views are
+    /// built anew. Nobody notices afterwards: tokens, cursors and idempotency keys stay valid. What is moved from is only
+    /// read. The new place can't be used before everything in it was found to be equal. A move that was interrupted goes on
+    /// when the same command is given again.
+    ///
+    /// The instance's secret and the keys that sign tokens lie in the data folder, whatever the store.
+    Move {
+        /// Where it is: `sqlite:` for the data folder, `sqlite:FOLDER`, `postgres://…`, or a configuration file (….toml)
+        /// for stores on several servers
+        #[arg(long, value_name = "URL")]
+        from: String,
+        /// Where to: an empty database or folder, named likewise
+        #[arg(long, value_name = "URL")]
+        to: String,
+        /// Drop what an earlier move that wasn't finished has copied, and begin anew
+        #[arg(long)]
+        restart: bool,
+    },
+    /// Write a backup of everything into one file, while Parlor runs or not
+    ///
+    /// It is consistent: all services as they were at one instant, for which commands wait some milliseconds. Views are left
+    /// out, for they are built from the rest.
+    ///
+    /// The file holds the instance's secret and all keys. Only its owner can read it (mode 0600).
+    #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+    Backup {
+        /// The file to write; it must not be there yet
+        #[arg(required = true)]
+        file: Option<PathBuf>,
+        #[command(subcommand)]
+        command: Option<BackupCommand>,
+    },
+    /// Make an instance of a backup, on either kind of store
+    ///
+    /// The backup is read to its end and checked before anything is written, and only an empty place is written to. A restored
+    /// instance has new epochs: what clients kept of the old one (cursors, position tokens) is answered with 410
+    /// epoch-changed, for the old one may have gone further than the backup. Interrupted, it can be run again.
+    Restore {
+        /// The backup
+        file: PathBuf,
+        /// Where to: `sqlite:FOLDER` or `postgres://…` [default: where the settings say]
+        #[arg(long, value_name = "URL")]
+        to: Option<String>,
+    },
     /// Fill the running instance with conversations in 28 languages, to look around in
     Demo {
         /// How many exchanges of each language
@@ -136,6 +183,15 @@ enum ViewsCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum BackupCommand {
+    /// Read a backup from its first byte to its last, and say whether it is whole
+    Verify {
+        /// The backup
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print what is in force as TOML, with where each value came from; passwords are hidden
     Show,
@@ -161,7 +217,10 @@ impl Command {
             | Self::Migrate { .. }
             | Self::Config(_)
             | Self::Openapi
-            | Self::Demo { .. } => return None,
+            | Self::Demo { .. }
+            | Self::Move { .. }
+            | Self::Backup { .. }
+            | Self::Restore { .. } => return None,
         })
     }
 }
@@ -227,8 +286,8 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
             // Whoever types a command wants its result; what goes wrong is told all the same.
             "warn".clone_into(&mut config.log.level);
             telemetry::start_logs(&config.log);
-            if let Command::Demo { conversations } = command {
-                print(&runtime()?.block_on(crate::demo::run(&config, *conversations))?)?;
+            if let Some(text) = runtime()?.block_on(elsewhere(&config, command))? {
+                print(&text)?;
             }
             if let Some(task) = command.task() {
                 let (text, code) = runtime()?.block_on(crate::admin::run(&config, task))?;
@@ -238,6 +297,18 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Carries out the commands that are about an instance as a whole; what to print, if it was one of them.
+async fn elsewhere(config: &config::Config, command: &Command) -> anyhow::Result<Option<String>> {
+    Ok(Some(match command {
+        Command::Demo { conversations } => crate::demo::run(config, *conversations).await?,
+        Command::Move { from, to, restart } => transfer::move_instance(config, from, to, *restart).await?,
+        Command::Backup { command: Some(BackupCommand::Verify { file }), .. } => transfer::verify(file)?,
+        Command::Backup { file: Some(file), .. } => transfer::back_up(config, file).await?,
+        Command::Restore { file, to } => transfer::restore(config, file, to.as_deref()).await?,
+        _ => return Ok(None),
+    }))
 }
 
 /// Prints to standard output; whoever reads may stop reading.

@@ -225,6 +225,17 @@ fn write_new(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     written().map_err(io_error(path))
 }
 
+/// Makes a folder for this user alone, and those above it; one that is there is left as it is.
+pub fn make_private(folder: &Path) -> Result<(), DataDirError> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(io_error(folder))
+}
+
+/// Writes a whole file that only its owner can read, making its folder if it isn't there.
+pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
+    path.parent().map_or(Ok(()), make_private)?;
+    write_whole(path, bytes)
+}
+
 /// Written beside, synced and renamed, so that a crash leaves all of it or nothing.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), DataDirError> {
     let draft = path.with_extension("new");

@@ -11,3 +11,4 @@ pub mod migrate;
 pub mod roles;
 pub mod serve;
 pub mod telemetry;
+mod transfer;

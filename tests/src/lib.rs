@@ -24,6 +24,7 @@ pub mod dice;
 pub mod feed;
 pub mod log;
 pub mod model;
+pub mod place;
 pub mod server;
 mod single;
 pub mod store;

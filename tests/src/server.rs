@@ -10,6 +10,7 @@ use rustix::process::Signal;
 
 use crate::client::Api;
 use crate::cluster::Cluster;
+use crate::place::Place;
 use crate::single::Single;
 use crate::store::Store;
 use crate::wait::{PATIENCE, within};
@@ -59,6 +60,36 @@ impl Server {
     pub async fn prepare(store: Store, options: Options) -> Self {
         let single = Single::prepare(&store, options).await;
         Self { store, api: single.api.clone(), runs: Runs::InOne(Box::new(single)) }
+    }
+
+    /// An empty place for the same instance, in one process, with a data folder of this name; to be there, it must go there.
+    pub async fn place(&self, store: &Store, data: &str) -> Place {
+        self.single().place(store, data).await
+    }
+
+    /// From its next start on it runs there; gives where it ran until now.
+    pub fn go_to(&mut self, place: Place) -> Place {
+        match &mut self.runs {
+            Runs::InOne(single) => single.go_to(place),
+            Runs::InSeveral(_) => panic!("a cluster stays where it is"),
+        }
+    }
+
+    /// Where its stores are, as `parlor move` is told.
+    pub fn url(&self) -> String {
+        self.single().url()
+    }
+
+    /// The folder that its data folder is in.
+    pub fn folder(&self) -> &Path {
+        self.single().folder()
+    }
+
+    fn single(&self) -> &Single {
+        match &self.runs {
+            Runs::InOne(single) => single,
+            Runs::InSeveral(_) => panic!("a cluster isn't in one place"),
+        }
     }
 
     /// The store that it runs on.

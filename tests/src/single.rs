@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::{Duration, Instant};
@@ -12,6 +12,7 @@ use tempfile::TempDir;
 
 use crate::binary::parlor;
 use crate::client::Api;
+use crate::place::Place;
 use crate::server::Options;
 use crate::store::{Database, Store};
 use crate::wait::{PATIENCE, within};
@@ -22,6 +23,8 @@ pub(crate) struct Single {
     options: Options,
     database: Option<Database>,
     folder: TempDir,
+    /// The data folder's name in it.
+    data: String,
     address: SocketAddr,
     metrics: SocketAddr,
     process: Option<Child>,
@@ -38,7 +41,32 @@ impl Single {
         let folder = tempfile::Builder::new().prefix("parlor-e2e-").tempdir().expect("a temporary folder");
         let [address, metrics] = [(); 2].map(|()| SocketAddr::from((Ipv4Addr::LOCALHOST, free_port())));
         let api = Api::new(&format!("http://{address}"));
-        Self { store: store.name(), options, database, folder, address, metrics, process: None, api }
+        let data = "data".to_owned();
+        Self { store: store.name(), options, database, folder, data, address, metrics, process: None, api }
+    }
+
+    /// An empty place for the same instance, with a data folder of this name.
+    pub(crate) async fn place(&self, store: &Store, data: &str) -> Place {
+        Place::new(store, &self.folder.path().join(data), data).await
+    }
+
+    /// From its next start on it runs there; gives where it ran until now.
+    pub(crate) fn go_to(&mut self, place: Place) -> Place {
+        assert!(self.process.is_none(), "it runs");
+        let url = self.url();
+        let store = std::mem::replace(&mut self.store, place.store);
+        let database = std::mem::replace(&mut self.database, place.database);
+        Place { store, database, data: std::mem::replace(&mut self.data, place.data), url }
+    }
+
+    /// Where its stores are, as `parlor move` is told.
+    pub(crate) fn url(&self) -> String {
+        self.database_url().unwrap_or_else(|| format!("sqlite:{}", self.data().display()))
+    }
+
+    /// The folder that its data folder is in.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Where it tells its metrics.
@@ -48,7 +76,7 @@ impl Single {
 
     /// Its data folder.
     pub(crate) fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        self.folder.path().join(&self.data)
     }
 
     /// The URL of its PostgreSQL database, if it runs on one.

@@ -45,6 +45,7 @@ impl SqlKeyStore {
                     let schema = "CREATE TABLE IF NOT EXISTS person_keys (person BLOB PRIMARY KEY, key BLOB)
                                   STRICT, WITHOUT ROWID";
                     let connection = sqlite::open_side(&path, Durability::Full, schema)?;
+                    crate::transfer::refuse_unfinished_sqlite(&path, &connection)?;
                     Ok(Self(Backend::Sqlite(Arc::new(Mutex::new(connection)))))
                 })
                 .await

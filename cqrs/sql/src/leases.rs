@@ -21,7 +21,7 @@ CREATE TABLE IF NOT EXISTS leases (
 ";
 
 /// Milliseconds by the database's clock.
-const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
+pub(crate) const NOW: &str = "(extract(epoch FROM clock_timestamp()) * 1000)::bigint";
 
 /// On SQLite, which one process has, every lease is held by whoever asks.
 pub(crate) const ALWAYS: Fence = Fence(1);

@@ -125,6 +125,7 @@ mod store;
 mod tail;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod transfer;
 mod value;
 mod views;
 

@@ -14,6 +14,7 @@ use cqrs_core::{
 };
 use cqrs_http::{Authenticator, Edge, EdgeParts, HttpOptions, Routes};
 use cqrs_sql::ServiceStore;
+use cqrs_sql::transfer::OlderLog;
 use parlor_auth::mail::OutboxWorker;
 use parlor_auth::{Admission, Auth};
 use parlor_chat::live::Live;
@@ -23,6 +24,7 @@ use tokio::task::JoinSet;
 pub use mesh::{Mesh, Node};
 pub use services::descriptions;
 pub use sources::{Others, Sources};
+pub(crate) use stores::Pools;
 pub use stores::{Base, Ground};
 
 use crate::config::Config;
@@ -64,6 +66,12 @@ pub enum OpenError {
     /// A defect: a handler is missing or there twice.
     #[error(transparent)]
     Handlers(#[from] RegistrationError),
+    /// A log that was put back by hand.
+    #[error(
+        "{0}: an older copy of the log was put in its place, and what follows it would go wrong. Put the newer one back, or \
+         make an instance of a whole backup with parlor restore"
+    )]
+    OlderLog(OlderLog),
     /// A defect: an event handler without its source.
     #[error(transparent)]
     EventHandlers(#[from] EventBusError),

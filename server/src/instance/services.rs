@@ -68,6 +68,10 @@ pub(super) async fn assemble(
     others: &Others,
 ) -> Result<Instance, OpenError> {
     let stores = open_stores(config, roles, &ground).await?;
+    // Before anything is recorded: that would make an older log longer.
+    if let Some(older) = crate::transfer::older_log(config, roles).await? {
+        return Err(OpenError::OlderLog(older));
+    }
     let mut sources = Sources::default();
     for (service, store) in &stores {
         sources.add(&ground, *service, store);

@@ -50,10 +50,10 @@ pub struct Ground {
 const READERS: usize = 4;
 
 /// A pool for each database: services that lie in one share its connections.
-struct Pools(BTreeMap<String, Pool>);
+pub(crate) struct Pools(BTreeMap<String, Pool>);
 
 impl Pools {
-    fn new(config: &Config, services: &[ServiceName]) -> Result<Self, OpenError> {
+    pub(crate) fn new(config: &Config, services: &[ServiceName]) -> Result<Self, OpenError> {
         let mut urls = vec![config.keys_url()];
         urls.extend(
             services.iter().flat_map(|service| [config.log_url(*service), config.views_url(*service)]),
@@ -72,7 +72,7 @@ impl Pools {
     }
 
     /// Where a store lies: the schema of this name, or what `file` makes the path of.
-    fn location(
+    pub(crate) fn location(
         &self,
         url: StoreUrl<'_>,
         schema: String,

@@ -3,10 +3,12 @@
 #![expect(clippy::unwrap_used, reason = "a test that unwraps fails with the line; there is no one to answer")]
 
 mod api;
+mod backup;
 mod crash;
 mod demo;
 mod feed;
 mod idempotency;
+mod moving;
 mod newcomers;
 mod operator;
 mod removal;

@@ -57,7 +57,8 @@ impl Connection {
         }
     }
 
-    fn client(&self) -> &Client {
+    /// What is asked of it past this one isn't bounded in time.
+    pub(crate) fn client(&self) -> &Client {
         self.held.as_ref().expect("held until it is dropped").client()
     }
 

@@ -109,6 +109,13 @@ impl Pool {
 
     /// A connection of one's own, outside the pool, on which what is asked may take `patience`.
     pub(crate) async fn connect(&self, patience: Duration) -> Result<Connection, StoreError> {
+        let client = self.connect_unbounded().await?;
+        let until = Instant::now() + patience;
+        Ok(Connection::new(Held::Own(client), self.0.tls.clone(), patience, until))
+    }
+
+    /// A connection of one's own whose requests may take as long as they take: copies of whole stores.
+    pub(crate) async fn connect_unbounded(&self) -> Result<tokio_postgres::Client, StoreError> {
         let connecting = self.0.config.connect(self.0.tls.clone());
         let (client, connection) = match tokio::time::timeout(self.patience(), connecting).await {
             Ok(connected) => {
@@ -122,8 +129,7 @@ impl Pool {
                 tracing::debug!(error = describe(&error), "a connection to PostgreSQL ended");
             }
         });
-        let until = Instant::now() + patience;
-        Ok(Connection::new(Held::Own(client), self.0.tls.clone(), patience, until))
+        Ok(client)
     }
 
     /// The same error, with what an operator needs to see where it comes from.

@@ -86,6 +86,7 @@ impl Preparing<'_> {
         }
         self.connection.batch(&format!("SET LOCAL search_path TO {name}; {LOCK_TIMEOUT}")).await?;
         let meta = self.meta().await?;
+        crate::transfer::refuse_unfinished_postgres(self.connection.client(), self.schema).await?;
         self.check_format(&meta)?;
         // What is there is left alone: changing a table waits for everybody who uses it.
         let taken = steps_of(&meta);
@@ -121,6 +122,7 @@ impl Preparing<'_> {
     async fn require(&self) -> Result<Meta, StoreError> {
         self.connection.begin(&format!("SET LOCAL search_path TO {}", quoted(self.schema))).await?;
         let meta = self.meta().await?;
+        crate::transfer::refuse_unfinished_postgres(self.connection.client(), self.schema).await?;
         self.connection.rollback().await?;
         self.check_format(&meta)?;
         let whole = steps_of(&meta) >= self.tables.steps.len()

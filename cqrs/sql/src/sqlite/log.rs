@@ -97,6 +97,7 @@ impl SqliteLog {
     ) -> Result<Self, StoreError> {
         refuse_foreign(path)?;
         let mut connection = super::open(path, Durability::Full)?;
+        crate::transfer::refuse_unfinished_sqlite(path, &connection)?;
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}"))
             .map_err(|error| sqlite_error(&error))?;

@@ -126,10 +126,17 @@ fn in_file(path: &Path, error: StoreError) -> StoreError {
     }
 }
 
-fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+/// A connection to a database that is there.
+pub(crate) fn open_existing(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
     connection.busy_timeout(Duration::from_secs(5))?;
+    Ok(connection)
+}
+
+/// A connection to a database that is there, which only reads.
+pub(crate) fn open_reader(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = open_existing(path)?;
     connection.pragma_update(None, "query_only", "on")?;
     connection.pragma_update(None, "cache_size", -4096)?;
     keep_statements(&connection)?;
