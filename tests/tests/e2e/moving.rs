@@ -106,7 +106,7 @@ async fn nobody_notices(server: &Server, before: &mut Before) {
     before.unread += 1;
     before.told = told;
     before.position = said.position();
-    before.feed = feed.cursor().unwrap().to_owned();
+    feed.cursor().unwrap().clone_into(&mut before.feed);
 }
 
 /// The lines of a move's output that say what each store holds.
