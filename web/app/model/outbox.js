@@ -21,6 +21,7 @@ export class Outbox {
   #waiting = new Map();
   #user = "";
   #sending = false;
+  #session = new AbortController().signal;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #again;
 
@@ -34,9 +35,18 @@ export class Outbox {
     return `parlor.outbox.${this.#user}.${id}`;
   }
 
-  /** Takes up what earlier pages left. @param {string} user */
-  load(user) {
+  /**
+   * Takes up what earlier pages left, and what other tabs add, for as long as somebody is signed in: nothing that one
+   * person wrote is ever sent in the name of the next.
+   *
+   * @param {string} user
+   * @param {AbortSignal} session
+   */
+  load(user, session) {
     this.#user = user;
+    this.#session = session;
+    session.addEventListener("abort", () => clearTimeout(this.#again));
+    addEventListener("storage", (event) => this.#elsewhere(event), { signal: session });
     for (const key of Object.keys(localStorage)) {
       if (!key.startsWith(this.#key())) continue;
       try {
@@ -47,6 +57,19 @@ export class Outbox {
       }
     }
     this.flush();
+  }
+
+  /** Another tab keeps a message, or needn't any more. @param {StorageEvent} event */
+  #elsewhere({ key, newValue }) {
+    if (!key?.startsWith(this.#key())) return;
+    if (newValue) {
+      const waiting = JSON.parse(newValue);
+      this.#waiting.set(waiting.id, waiting);
+      this.flush();
+    } else {
+      this.#waiting.delete(key.slice(this.#key().length));
+    }
+    this.app.changed();
   }
 
   /** What waits in a conversation, the oldest first. @param {string} conversationId */
@@ -92,13 +115,13 @@ export class Outbox {
   /** Sends what waits, one after the other, so that messages arrive in the order in which they were written. */
   flush() {
     clearTimeout(this.#again);
-    if (this.#sending) return;
+    if (this.#sending || this.#session.aborted) return;
     this.#sending = true;
     const work = () => this.#send();
     const done = navigator.locks ? navigator.locks.request(this.#key("lock"), work) : work();
     void Promise.resolve(done).finally(() => {
       this.#sending = false;
-      if (this.#next()) this.#again = setTimeout(() => this.flush(), PAUSE);
+      if (this.#next() && !this.#session.aborted) this.#again = setTimeout(() => this.flush(), PAUSE);
     });
   }
 
@@ -107,14 +130,20 @@ export class Outbox {
   }
 
   async #send() {
-    for (let one = this.#next(); one; one = this.#next()) {
+    for (let one = this.#next(); one && !this.#session.aborted; one = this.#next()) {
       try {
         const { id, conversationId, content, replyTo } = one;
-        const sent = await this.app.parlor.send(conversationId, content, { id, replyTo, retries: 0 });
+        const sent = await this.app.parlor.send(conversationId, content, {
+          id,
+          replyTo,
+          retries: 0,
+          signal: this.#session,
+        });
         this.app.timelineAtHand(conversationId)?.insert(sent);
         this.app.conversations.said(sent);
         this.remove(id);
       } catch (error) {
+        if (this.#session.aborted) return;
         if (error instanceof SignedOutError) return void this.app.failed(error);
         if (!(error instanceof ParlorError) || error.passing) {
           if (!isUnanswered(error) && !(error instanceof ParlorError)) throw error;

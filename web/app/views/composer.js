@@ -5,7 +5,7 @@ const LONGEST = 4_000;
 /** From here on it is said how many are left. */
 const TELL = 3_600;
 
-/** Where drafts wait while one looks elsewhere, by conversation. @type {Map<string, string>} */
+/** Where drafts wait while one looks elsewhere, by person and conversation. @type {Map<string, string>} */
 const drafts = new Map();
 
 const length = (text) => [...text].length;
@@ -13,13 +13,14 @@ const length = (text) => [...text].length;
 /** Where something is said, or said differently. */
 export function Composer({ timeline, about, onAbout, name }) {
   const app = useApp();
-  const [text, setText] = useState(drafts.get(timeline.id) ?? "");
+  const place = `${app.me} ${timeline.id}`;
+  const [text, setText] = useState(drafts.get(place) ?? "");
   const input = useRef(/** @type {HTMLTextAreaElement | null} */ (null));
   const editing = about?.kind === "edit" ? about.message : undefined;
   const replying = about?.kind === "reply" ? about.message : undefined;
 
   useEffect(() => {
-    if (!editing) drafts.set(timeline.id, text);
+    if (!editing) drafts.set(place, text);
   }, [text]);
   // On a phone the keyboard would cover what one came to read.
   useEffect(() => {
@@ -27,7 +28,7 @@ export function Composer({ timeline, about, onAbout, name }) {
   }, []);
   useEffect(() => {
     if (editing) setText(editing.content);
-    else if (about === null) setText(drafts.get(timeline.id) ?? "");
+    else if (about === null) setText(drafts.get(place) ?? "");
     if (about) input.current?.focus();
   }, [about]);
   useLayoutEffect(() => {
@@ -50,7 +51,7 @@ export function Composer({ timeline, about, onAbout, name }) {
       if (done) onAbout(null);
       return;
     }
-    drafts.delete(timeline.id);
+    drafts.delete(place);
     setText("");
     onAbout(null);
     await timeline.showNewest();

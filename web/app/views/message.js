@@ -102,9 +102,9 @@ function Quote({ timeline, id, focusable }) {
     : quoted === null
       ? "An earlier message"
       : "…";
-  return html`<button type="button" class="quote" tabindex=${focusable ? 0 : -1} onClick=${() => timeline.show(id)} >
-    <span class="quote-name" dir="auto"><span class="unseen">In reply to</span> ${name}<span class="unseen">: </span>
-    </span><span class="quote-text" dir="auto">${said}</span></button>`;
+  return html`<button type="button" class="quote" tabindex=${focusable ? 0 : -1} onClick=${() => timeline.show(id)}>
+    <span class="quote-name" dir="auto"><span class="unseen">In reply to</span> ${name}</span>
+    <span class="quote-text" dir="auto">${said}</span></button>`;
 }
 
 function Actions({ message, mine, timeline, focusable, onReply, onEdit }) {
