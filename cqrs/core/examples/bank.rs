@@ -8,7 +8,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cqrs_core::testing::{MemoryKeyStore, instance_key};
-use cqrs_core::*;
+use cqrs_core::{
+    Actor, Aggregate, Clock, Command, CommandBus, Context, Decide, Decision, Event, EventBus, Executor,
+    ExecutorOptions, Failure, Keyring, LogSource, MemoryLog, MemoryView, Personal, Query, QueryBus,
+    QueryHandler, Reads, Refusal, RefusalKind, RunMode, State, SystemClock,
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 

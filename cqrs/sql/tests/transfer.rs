@@ -1,5 +1,7 @@
 //! Stores elsewhere: copies that are equal, that go on where they died, and that nobody uses before they are whole.
 
+#![allow(clippy::unwrap_used, reason = "what surrounds the tests is tests as well")]
+
 mod common;
 
 use std::fs;
