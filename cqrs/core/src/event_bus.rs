@@ -214,6 +214,7 @@ impl EventBusBuilder {
                 keyring,
                 sources: sources.to_vec(),
                 within: Mutex::default(),
+                parking: reacting::Parking::default(),
             })
         }));
         self

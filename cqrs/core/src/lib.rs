@@ -156,7 +156,7 @@ pub use log::{
 pub use memory::MemoryLog;
 pub use memory_view::MemoryView;
 pub use middleware::{Deadline, Idempotency, Tracing};
-pub use parked::{ForeignRecord, Park};
+pub use parked::{ForeignRecord, Park, ParkStore, Parked};
 pub use position::{PositionVector, TokenCodec};
 pub use privacy::{
     CodecError, InstanceKey, KeyStore, Keyring, Keys, PersonKey, Personal, Plain, decode, decode_parts,

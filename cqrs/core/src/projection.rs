@@ -8,6 +8,7 @@ use uuid::Uuid;
 use crate::event::{Event, Position, RecordedEvent};
 use crate::failure::{Failure, StoreError};
 use crate::lease::{Fence, LeaseStore};
+use crate::parked::ParkStore;
 use crate::privacy::{CodecError, Keys};
 use crate::repository::Record;
 use crate::value::Value;
@@ -170,8 +171,8 @@ pub trait Reactor: Send + Sync + 'static {
     /// The logs it follows; see [`Projection::sources`].
     fn sources(&self) -> &'static [&'static str];
 
-    /// Reacts to one event. An error that may pass (unavailable) is tried again; any other stops this reactor at this
-    /// event, loudly.
+    /// Reacts to one event. An error that may pass (unavailable) is tried again for as long as it takes. Any other is tried
+    /// a few times; then the event is parked with all later ones of its stream, and those of other streams go on.
     async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure>;
 }
 
@@ -238,4 +239,9 @@ pub trait PlaceStore: LeaseStore {
     /// Forgets the consumer's places, so that it begins anew. For operators, after a log was restored: what a reactor did
     /// before it won't do twice, for its commands' ids are derived from the events'.
     async fn forget(&self, consumer: &str) -> Result<(), StoreError>;
+
+    /// Where events that can't be handled are parked; without it, a reactor stops at such an event.
+    fn parking(&self) -> Option<&dyn ParkStore> {
+        None
+    }
 }

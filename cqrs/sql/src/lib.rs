@@ -116,6 +116,7 @@ mod dialect;
 mod keys;
 mod leases;
 mod log;
+mod parked;
 mod places;
 mod postgres;
 mod projecting;

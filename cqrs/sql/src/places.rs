@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
-use cqrs_core::{Fence, LeaseStore, Place, PlaceError, PlaceStore, Position, StoreError};
+use cqrs_core::{Fence, LeaseStore, ParkStore, Place, PlaceError, PlaceStore, Position, StoreError};
 use uuid::Uuid;
 
 use crate::leases::ALWAYS;
@@ -34,7 +34,7 @@ impl LeaseStore for SqlLog {
 }
 
 /// What becomes of a place that is there already: it moves forward, in its epoch.
-const MOVE: &str = "ON CONFLICT (consumer, source) DO UPDATE
+pub(crate) const MOVE: &str = "ON CONFLICT (consumer, source) DO UPDATE
      SET position = excluded.position, epoch = coalesce(excluded.epoch, places.epoch)
      WHERE excluded.position > places.position
        AND (places.epoch IS NULL OR excluded.epoch IS NULL OR places.epoch = excluded.epoch)";
@@ -86,6 +86,10 @@ impl PlaceStore for SqlLog {
     async fn forget(&self, consumer: &str) -> Result<(), StoreError> {
         let sql = "DELETE FROM places WHERE consumer = ?1";
         self.execute(sql.to_owned(), vec![consumer.into()]).await.map(drop)
+    }
+
+    fn parking(&self) -> Option<&dyn ParkStore> {
+        Some(self)
     }
 }
 

@@ -1,16 +1,18 @@
 //! A reactor as an event handler: one event after the other, its place kept behind them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::FutureExt as _;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{EventHandler, HandlerError, codec_error, panic_message};
-use crate::event::Position;
+use crate::event::{Position, RecordedEvent};
 use crate::failure::{Failure, StoreError};
 use crate::lease::{Fence, LeaseStore};
 use crate::privacy::Keyring;
@@ -24,6 +26,61 @@ pub(super) struct Reacting<R> {
     pub(super) sources: Vec<Arc<dyn EventSource>>,
     /// The epoch of each source in which the place is known to be.
     pub(super) within: Mutex<HashMap<&'static str, Uuid>>,
+    pub(super) parking: Parking,
+}
+
+/// How often an event is tried that can't be handled.
+const TRIES: u32 = 3;
+/// How often it is looked whether something that is parked is to be tried again.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// What a reactor knows of what it parked.
+#[derive(Default)]
+pub(super) struct Parking(Mutex<Known>);
+
+#[derive(Default)]
+struct Known {
+    /// By source, the streams that wait for a parked event.
+    waiting: HashMap<&'static str, HashSet<Uuid>>,
+    looked: HashMap<&'static str, Instant>,
+    /// The event that can't be handled, and how often it was tried.
+    trying: Option<(Position, u32)>,
+}
+
+impl Parking {
+    fn waits(&self, source: &str, stream: Uuid) -> bool {
+        self.0.lock().waiting.get(source).is_some_and(|waiting| waiting.contains(&stream))
+    }
+
+    fn block(&self, source: &'static str, stream: Uuid) {
+        self.0.lock().waiting.entry(source).or_default().insert(stream);
+    }
+
+    fn know(&self, source: &'static str, waiting: Vec<Uuid>) {
+        self.0.lock().waiting.insert(source, waiting.into_iter().collect());
+    }
+
+    /// Whether it is time to look; the first time, and then once in [`LOOK`].
+    fn due(&self, source: &'static str) -> bool {
+        let (now, mut known) = (Instant::now(), self.0.lock());
+        let due = known.looked.get(source).is_none_or(|looked| now - *looked >= LOOK);
+        if due {
+            known.looked.insert(source, now);
+        }
+        due
+    }
+
+    fn settled(&self) {
+        self.0.lock().trying = None;
+    }
+
+    /// An event couldn't be handled once more. Whether that was the last time.
+    fn tried(&self, at: Position) -> bool {
+        let mut known = self.0.lock();
+        let before = known.trying.filter(|(position, _)| *position == at).map_or(0, |(_, tries)| tries);
+        known.trying = Some((at, before + 1));
+        before + 1 >= TRIES
+    }
 }
 
 #[async_trait]
@@ -49,6 +106,9 @@ impl<R: Reactor> EventHandler for Reacting<R> {
                 place.within(epoch, name, source).map_err(|error| StoreError::Corrupt(error.to_string()))?
             }
         };
+        if let Some(parking) = self.places.parking() {
+            self.parking.know(source, parking.parked_streams(name, source).await?);
+        }
         self.within.lock().insert(source, epoch);
         Ok(position)
     }
@@ -65,42 +125,126 @@ impl<R: Reactor> EventHandler for Reacting<R> {
             self.place(source).await.map_err(|error| HandlerError::store(at, &error))?;
         }
         for event in &batch.events {
-            let result = loop {
-                let incoming = Incoming { source, meta: event, keys: self.keyring.keys() };
-                let result = AssertUnwindSafe(self.reactor.react(&incoming)).catch_unwind().await;
-                match result {
-                    Ok(Err(Failure::MissingKeys(persons))) => match self.keyring.load(&persons).await {
-                        Ok(()) => {}
-                        Err(error) => break Err(codec_error(event.position, &error)),
-                    },
-                    Ok(Ok(())) => break Ok(()),
-                    Ok(Err(failure)) => {
-                        let passing = matches!(
-                            failure,
-                            Failure::Unavailable(_)
-                                | Failure::StorageFull
-                                | Failure::DeadlineExceeded
-                                | Failure::Contended
-                                | Failure::InFlight
-                        );
-                        break Err(HandlerError::new(event.position, failure, passing));
-                    }
-                    Err(panic) => {
-                        let detail = format!("panicked: {}", panic_message(&*panic));
-                        break Err(HandlerError::new(event.position, detail, false));
-                    }
-                }
+            if self.parking.waits(source, event.stream) {
+                self.park(source, event, "an earlier event of its stream is parked", fence).await?;
+                continue;
+            }
+            let Err(error) = self.react(source, event).await else {
+                self.parking.settled();
+                continue;
             };
-            if let Err(error) = result {
+            let given_up =
+                self.places.parking().is_some() && !error.passing && self.parking.tried(event.position);
+            if !given_up {
                 self.keep(source, Position(error.at.0 - 1), fence).await?;
                 return Err(error);
             }
+            tracing::error!(
+                handler = self.reactor.name(), source, at = event.position.0, detail = %error.detail,
+                "an event can't be handled and is parked, with all later ones of its stream"
+            );
+            self.park(source, event, &error.detail, fence).await?;
+            self.parking.block(source, event.stream);
         }
-        self.keep(source, batch.upto, fence).await
+        self.keep(source, batch.upto, fence).await?;
+        self.retry_parked(source).await
+    }
+
+    fn idles(&self) -> Option<Duration> {
+        self.places.parking().map(|_| LOOK)
+    }
+
+    async fn idle(
+        &self,
+        source: &'static str,
+        _place: Position,
+        _fence: Option<Fence>,
+    ) -> Result<(), HandlerError> {
+        self.retry_parked(source).await
     }
 }
 
 impl<R: Reactor> Reacting<R> {
+    async fn react(&self, source: &'static str, event: &Arc<RecordedEvent>) -> Result<(), HandlerError> {
+        loop {
+            let incoming = Incoming { source, meta: event, keys: self.keyring.keys() };
+            let result = AssertUnwindSafe(self.reactor.react(&incoming)).catch_unwind().await;
+            match result {
+                Ok(Err(Failure::MissingKeys(persons))) => {
+                    let loaded = self.keyring.load(&persons).await;
+                    loaded.map_err(|error| codec_error(event.position, &error))?;
+                }
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(failure)) => {
+                    let passing = matches!(
+                        failure,
+                        Failure::Unavailable(_)
+                            | Failure::StorageFull
+                            | Failure::DeadlineExceeded
+                            | Failure::Contended
+                            | Failure::InFlight
+                    );
+                    return Err(HandlerError::new(event.position, failure, passing));
+                }
+                Err(panic) => {
+                    let detail = format!("panicked: {}", panic_message(&*panic));
+                    return Err(HandlerError::new(event.position, detail, false));
+                }
+            }
+        }
+    }
+
+    /// Parks an event and moves the place behind it.
+    async fn park(
+        &self,
+        source: &'static str,
+        event: &RecordedEvent,
+        reason: &str,
+        fence: Option<Fence>,
+    ) -> Result<(), HandlerError> {
+        let Some(parking) = self.places.parking() else { return Ok(()) };
+        let (name, place) =
+            (self.reactor.name(), Place { position: event.position, epoch: self.epoch(source) });
+        metrics::counter!("cqrs_parked_events_total", "handler" => name, "source" => source).increment(1);
+        let parked = parking.park_event(name, source, event, reason, place, fence).await;
+        parked.map_err(|error| HandlerError::place(event.position, &error))
+    }
+
+    /// Tries again what somebody asked to have tried again, each stream in order.
+    async fn retry_parked(&self, source: &'static str) -> Result<(), HandlerError> {
+        let Some(parking) = self.places.parking().filter(|_| self.parking.due(source)) else { return Ok(()) };
+        let failed = |error: StoreError| HandlerError::store(Position(0), &error);
+        let name = self.reactor.name();
+        let mut stuck = HashSet::new();
+        for parked in parking.to_retry(name, source).await.map_err(failed)? {
+            if stuck.contains(&parked.stream) {
+                continue;
+            }
+            let reacted = match self.find(source, parked.position).await.map_err(failed)? {
+                Some(event) => self.react(source, &event).await,
+                None => Err(HandlerError::new(parked.position, "the source doesn't hold it any more", false)),
+            };
+            match reacted {
+                Ok(()) => parking.handled(parked.id).await.map_err(failed)?,
+                // It stays asked for.
+                Err(error) if error.passing => drop(stuck.insert(parked.stream)),
+                Err(error) => {
+                    parking.failed(parked.id, &error.detail).await.map_err(failed)?;
+                    stuck.insert(parked.stream);
+                }
+            }
+        }
+        let waiting = parking.parked_streams(name, source).await.map_err(failed)?;
+        self.parking.know(source, waiting);
+        Ok(())
+    }
+
+    async fn find(&self, source: &str, position: Position) -> Result<Option<Arc<RecordedEvent>>, StoreError> {
+        let Some(source) = self.sources.iter().find(|known| known.name() == source) else { return Ok(None) };
+        let batch = source.read(Position(position.0.saturating_sub(1)), 1).await?;
+        Ok(batch.events.into_iter().find(|event| event.position == position))
+    }
+
     fn epoch(&self, source: &str) -> Uuid {
         let found = self.sources.iter().find(|known| known.name() == source);
         found.map_or(Uuid::nil(), |source| source.epoch())

@@ -24,8 +24,10 @@ use crate::tail::Tail;
 use crate::value::{ToPostgres, postgres_params};
 
 /// The log's tables.
-const TABLES: Tables =
-    Tables { format: FORMAT, steps: &[FIRST, crate::leases::TABLE, crate::places::ADD_EPOCH] };
+const TABLES: Tables = Tables {
+    format: FORMAT,
+    steps: &[FIRST, crate::leases::TABLE, crate::places::ADD_EPOCH, crate::parked::POSTGRES],
+};
 
 const FIRST: &str = "
 CREATE TABLE IF NOT EXISTS head (one integer PRIMARY KEY CHECK (one = 1), position bigint NOT NULL, at bigint NOT NULL)
@@ -151,7 +153,7 @@ impl PostgresLog {
     /// The kernel's own statements name tables without a schema.
     fn qualify(&self, sql: &str) -> String {
         let mut text = Dialect::Postgres.parameters(sql);
-        for table in ["events", "ledger", "claims", "snapshots", "places", "head"] {
+        for table in ["events", "ledger", "claims", "snapshots", "places", "parked", "head"] {
             for before in ["FROM ", "INTO ", "UPDATE "] {
                 let (from, to) =
                     (format!("{before}{table}"), format!("{before}{}.{table}", quoted(&self.schema)));

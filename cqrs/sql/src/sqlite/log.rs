@@ -99,7 +99,7 @@ impl SqliteLog {
         let mut connection = super::open(path, Durability::Full)?;
         crate::transfer::refuse_unfinished_sqlite(path, &connection)?;
         connection
-            .execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}"))
+            .execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}{}", crate::parked::SQLITE))
             .map_err(|error| sqlite_error(&error))?;
         crate::places::add_epoch(&connection).map_err(|error| sqlite_error(&error))?;
         let epoch = check_format(&connection, name, fresh_epoch)?;
