@@ -77,6 +77,9 @@ enum Command {
     /// What is read from: how far it has come, and making it anew
     #[command(subcommand)]
     Views(ViewsCommand),
+    /// What couldn't be handled and was set aside, with all that must come after it
+    #[command(subcommand)]
+    Parked(ParkedCommand),
     /// Settings
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -192,6 +195,22 @@ enum BackupCommand {
 }
 
 #[derive(Debug, Subcommand)]
+enum ParkedCommand {
+    /// Show what is set aside, and why
+    List,
+    /// Try an event again, and then those that wait behind it
+    Retry {
+        /// Its id, as `list` shows it
+        id: String,
+    },
+    /// Give an event or a record up for good; those that wait behind it are tried
+    Drop {
+        /// Its id, as `list` shows it
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 enum ConfigCommand {
     /// Print what is in force as TOML, with where each value came from; passwords are hidden
     Show,
@@ -212,6 +231,9 @@ impl Command {
             Self::ServiceKey(ServiceKeyCommand::Revoke { id }) => Task::RevokeServiceKey { id: *id },
             Self::Views(ViewsCommand::Status) => Task::Views,
             Self::Views(ViewsCommand::Rebuild { name }) => Task::RebuildView { name: name.clone() },
+            Self::Parked(ParkedCommand::List) => Task::Parked,
+            Self::Parked(ParkedCommand::Retry { id }) => Task::RetryParked { id: id.clone() },
+            Self::Parked(ParkedCommand::Drop { id }) => Task::DropParked { id: id.clone() },
             Self::Health => Task::Health,
             Self::Serve { .. }
             | Self::Migrate { .. }

@@ -214,3 +214,124 @@ fn actor(text: &str) -> Option<Actor> {
         _ => return None,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use cqrs_core::derived_id;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EPOCH: Uuid = Uuid::from_u128(3);
+
+    fn names() -> Names {
+        Names::of("parlor", "chat")
+    }
+
+    fn raw<'a>(headers: &'a [(String, Vec<u8>)], value: &'a [u8]) -> Raw<'a> {
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_slice())).collect();
+        Raw { headers, value }
+    }
+
+    fn headers_of(event: &RecordedEvent) -> Vec<(String, Vec<u8>)> {
+        let headers = names().headers(event, EPOCH);
+        let owned = |header: Header<'_, &[u8]>| {
+            (header.key.to_owned(), header.value.map(<[u8]>::to_vec).unwrap_or_default())
+        };
+        headers.as_borrowed().iter().map(owned).collect()
+    }
+
+    prop_compose! {
+        fn events()(
+            position in 1..=i64::MAX as u64,
+            seed in any::<u64>(),
+            version in any::<u64>(),
+            schema in any::<u16>(),
+            kind in 0_i16..4,
+            millis in 0_i64..4_000_000_000_000,
+            caused in any::<bool>(),
+            text in ".*",
+        ) -> RecordedEvent {
+            let id = |name: &str| derived_id(name, &[&seed.to_be_bytes()]);
+            RecordedEvent {
+                position: Position(position),
+                id: id("event"),
+                category: PUBLIC.into(),
+                stream: id("stream"),
+                version,
+                name: "message-sent.v1".into(),
+                schema,
+                at: Timestamp::from_millisecond(millis).unwrap(),
+                actor: Actor::from_parts(kind, Some(id("actor"))),
+                correlation: id("correlation"),
+                causation: caused.then(|| id("causation")),
+                data: serde_json::to_vec(&text).unwrap().into(),
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_record_reads_back_as_the_event_it_was_made_of(event in events()) {
+            let headers = headers_of(&event);
+            let read = names().event(&raw(&headers, &event.data), EPOCH);
+            prop_assert_eq!(format!("{:?}", read), format!("{:?}", Ok::<_, Malformed>(event)));
+        }
+
+        #[test]
+        fn a_record_with_anything_changed_is_an_event_or_an_error(
+            event in events(),
+            changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<Vec<u8>>(), any::<bool>()), 1..4),
+            value in any::<Vec<u8>>(),
+        ) {
+            let mut headers = headers_of(&event);
+            for (which, bytes, remove) in changes {
+                let which = which.index(headers.len());
+                if remove { drop(headers.remove(which)) } else { headers[which].1 = bytes }
+            }
+            let _ = names().event(&raw(&headers, &value), EPOCH);
+            let _ = names().mark(&raw(&headers, &value));
+            let of_type = vec![("ce_type".to_owned(), b"parlor.watermark.v1".to_vec())];
+            prop_assert!(names().mark(&raw(&of_type, &value)).is_err());
+        }
+    }
+
+    #[test]
+    fn a_record_is_a_cloud_event_in_binary_mode() {
+        let event = RecordedEvent {
+            position: Position(7),
+            id: Uuid::from_u128(1),
+            category: PUBLIC.into(),
+            stream: Uuid::from_u128(2),
+            version: 4,
+            name: "message-sent.v1".into(),
+            schema: 1,
+            at: Timestamp::from_millisecond(1_767_268_800_123).unwrap(),
+            actor: Actor::User(Uuid::from_u128(5)),
+            correlation: Uuid::from_u128(6),
+            causation: None,
+            data: Bytes::from_static(b"{}"),
+        };
+        let said: Vec<String> = headers_of(&event)
+            .into_iter()
+            .map(|(name, value)| format!("{name}: {}", String::from_utf8(value).unwrap()))
+            .collect();
+        let id = |n: u32| format!("00000000-0000-0000-0000-{n:012}");
+        let expected = [
+            "ce_specversion: 1.0".to_owned(),
+            format!("ce_id: {}", id(1)),
+            "ce_source: /parlor/chat".to_owned(),
+            "ce_type: parlor.chat.message-sent.v1".to_owned(),
+            "ce_time: 2026-01-01T12:00:00.123Z".to_owned(),
+            format!("ce_subject: {}", id(2)),
+            format!("ce_epoch: {}", id(3)),
+            "ce_position: 7".to_owned(),
+            "ce_version: 4".to_owned(),
+            "ce_schema: 1".to_owned(),
+            format!("ce_actor: user:{}", id(5)),
+            format!("ce_correlation: {}", id(6)),
+            "content-type: application/json".to_owned(),
+        ];
+        assert_eq!(said, expected);
+    }
+}

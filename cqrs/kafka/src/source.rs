@@ -1,8 +1,8 @@
 //! Another service's public events, read from Kafka.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -53,7 +53,7 @@ impl Default for SourceOptions {
 pub struct KafkaSource {
     shared: Arc<Shared>,
     far: Far,
-    parking: Option<JoinHandle<()>>,
+    parking: OnceLock<JoinHandle<()>>,
 }
 
 /// What the reading thread and those who ask have in common.
@@ -78,7 +78,7 @@ pub(crate) struct Shared {
     /// Sessions that were over and spoke again.
     doubted: Mutex<HashSet<i64>>,
     foreign: Mutex<u64>,
-    park: Option<mpsc::Sender<ForeignRecord>>,
+    park: OnceLock<mpsc::Sender<ForeignRecord>>,
 }
 
 impl KafkaSource {
@@ -87,13 +87,6 @@ impl KafkaSource {
     pub fn open(cluster: &Arc<Cluster>, name: &'static str, options: SourceOptions) -> Arc<Self> {
         let service = name.strip_suffix(".public").unwrap_or(name);
         let settings = &cluster.settings;
-        let (park, parking) = match options.park {
-            None => (None, None),
-            Some(park) => {
-                let (sender, receiver) = mpsc::channel(PARKING);
-                (Some(sender), Some(tokio::spawn(keep(park, receiver))))
-            }
-        };
         let covered = |log: &&'static str| (*log, watch::Sender::new(Covered::default()));
         let shared = Arc::new(Shared {
             cluster: cluster.clone(),
@@ -113,7 +106,7 @@ impl KafkaSource {
             others: Mutex::default(),
             doubted: Mutex::default(),
             foreign: Mutex::new(0),
-            park,
+            park: OnceLock::new(),
         });
         let read = shared.clone();
         let thread = std::thread::Builder::new().name(format!("kafka-{service}"));
@@ -121,7 +114,19 @@ impl KafkaSource {
             shared.say(format!("there is no thread to read it with: {error}"));
         }
         let far = Far::new(shared.clone());
-        Arc::new(Self { shared, far, parking })
+        let source = Arc::new(Self { shared, far, parking: OnceLock::new() });
+        if let Some(park) = options.park {
+            source.park_in(park);
+        }
+        source
+    }
+
+    /// Keeps in `park`, from now on, what is no event; only the first call counts. Must be called in a tokio runtime.
+    pub fn park_in(&self, park: Arc<dyn Park>) {
+        let (sender, receiver) = mpsc::channel(PARKING);
+        if self.shared.park.set(sender).is_ok() {
+            let _ = self.parking.set(tokio::spawn(keep(park, receiver)));
+        }
     }
 
     /// What keeps events from being read, for people; `None` while they are.
@@ -135,7 +140,7 @@ impl KafkaSource {
 impl Drop for KafkaSource {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
-        if let Some(parking) = &self.parking {
+        if let Some(parking) = self.parking.get() {
             parking.abort();
         }
     }
@@ -262,7 +267,7 @@ impl Shared {
                 );
             }
         }
-        let Some(park) = &self.park else { return };
+        let Some(park) = self.park.get() else { return };
         let owned = |bytes: &[u8]| bytes.to_vec();
         let headers = message.headers().map_or_else(Vec::new, |headers| {
             headers.iter().map(|header| (header.key.to_owned(), header.value.map(owned))).collect()

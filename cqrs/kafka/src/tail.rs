@@ -27,7 +27,13 @@ pub(crate) fn run(shared: &Shared) {
     while !shared.stopped() {
         match Tail::open(shared).and_then(|mut tail| tail.read()) {
             Ok(()) => {}
-            Err(error) => {
+            Err(
+                StoreError::Unavailable(detail) | StoreError::Corrupt(detail) | StoreError::Other(detail),
+            ) => {
+                shared.say(detail);
+                std::thread::sleep(AGAIN);
+            }
+            Err(error @ StoreError::Full) => {
                 shared.say(error.to_string());
                 std::thread::sleep(AGAIN);
             }

@@ -165,11 +165,10 @@ impl SqlLog {
 impl Park for SqlLog {
     async fn park(&self, record: &ForeignRecord) -> Result<(), StoreError> {
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).replace('\0', "\u{fffd}");
-        let headers: String = record
-            .headers
-            .iter()
-            .map(|(name, value)| format!("{name}: {}\n", value.as_deref().map(text).unwrap_or_default()))
-            .collect();
+        let line = |(name, value): &(String, Option<Vec<u8>>)| {
+            format!("{name}: {}\n", value.as_deref().map(text).unwrap_or_default())
+        };
+        let headers = record.headers.iter().map(line).collect::<Vec<_>>().concat();
         let named = record.headers.iter().find(|(name, _)| name == "ce_type");
         let name = named.and_then(|(_, value)| value.as_deref()).map(text).unwrap_or_default();
         let sql = "INSERT INTO parked (consumer, source, part, position, name, reason, key, headers, value)

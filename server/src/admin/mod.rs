@@ -53,6 +53,18 @@ pub enum Task {
         /// Its name.
         name: String,
     },
+    /// What was set aside because it couldn't be handled.
+    Parked,
+    /// Try something that was set aside again, with all that waits behind it.
+    RetryParked {
+        /// Its id.
+        id: String,
+    },
+    /// Give something that was set aside up for good.
+    DropParked {
+        /// Its id.
+        id: String,
+    },
     /// Whether the instance can do its work.
     Health,
 }
@@ -78,6 +90,8 @@ pub enum Answer {
     Done,
     /// Views and reactors.
     Handlers(Vec<HandlerLine>),
+    /// What was set aside.
+    Parked(Vec<ParkedLine>),
     /// Health.
     Health(Readiness),
 }
@@ -112,6 +126,25 @@ pub struct HandlerLine {
     pub head: u64,
     /// Why it stands still, if it does.
     pub error: Option<String>,
+}
+
+/// Something that was set aside.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParkedLine {
+    /// The service that keeps it, and its number there, as `user-12`.
+    pub id: String,
+    /// The reactor that couldn't handle it; nothing for a record that is no event.
+    pub reactor: Option<String>,
+    /// Where it came from: a log, or a topic and partition.
+    pub source: String,
+    /// Its place there.
+    pub position: u64,
+    /// What it is called.
+    pub name: String,
+    /// Why it was set aside.
+    pub reason: String,
+    /// Whether it is about to be tried again.
+    pub retry: bool,
 }
 
 /// How far a task has come.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cqrs_core::{
     Actor, Aggregate as _, Clock, Context, EventBus, EventHandler as _, Incoming, Keyring, Log as _,
-    PlaceStore as _, Position,
+    ParkStore, PlaceStore as _, Position,
 };
 use cqrs_sql::{Projecting, ServiceStore};
 use parlor_auth::Auth;
@@ -14,7 +14,7 @@ use parlor_auth::email::Email;
 use parlor_auth::service_key::{ServiceKey, ServiceKeyEvent};
 use uuid::Uuid;
 
-use super::{Answer, HandlerLine, Progress, ServiceKeyLine, Task, TaskError};
+use super::{Answer, HandlerLine, ParkedLine, Progress, ServiceKeyLine, Task, TaskError};
 use crate::http::health::Health;
 use crate::instance::{Instance, Sources};
 use crate::roles::{Roles, ServiceName};
@@ -78,6 +78,15 @@ impl Operator {
             }
             Task::Views => self.handlers().await.map(Answer::Handlers),
             Task::RebuildView { name } => self.rebuild(&name, report).await,
+            Task::Parked => self.parked().await.map(Answer::Parked),
+            Task::RetryParked { id } => {
+                let (log, number) = self.parked_as(&id)?;
+                if log.retry(number).await? { Ok(Answer::Done) } else { Err(no_such_event(&id)) }
+            }
+            Task::DropParked { id } => {
+                let (log, number) = self.parked_as(&id)?;
+                if log.give_up(number).await? { Ok(Answer::Done) } else { Err(no_such_event(&id)) }
+            }
             Task::Health => Ok(Answer::Health(self.health.check().await)),
         }
     }
@@ -138,6 +147,36 @@ impl Operator {
             }
         }
         Ok(keys.into_values().collect())
+    }
+
+    async fn parked(&self) -> Result<Vec<ParkedLine>, TaskError> {
+        let mut lines = Vec::new();
+        for kept in &self.services {
+            let service = kept.service.name();
+            lines.extend(kept.store.log.parked().await?.into_iter().map(|parked| ParkedLine {
+                id: format!("{service}-{}", parked.id),
+                reactor: parked.consumer,
+                source: parked.source,
+                position: parked.position.0,
+                name: parked.name,
+                reason: parked.reason,
+                retry: parked.retry,
+            }));
+        }
+        Ok(lines)
+    }
+
+    /// Where `SERVICE-NUMBER` is kept, and its number there.
+    fn parked_as(&self, id: &str) -> Result<(&dyn ParkStore, i64), TaskError> {
+        let unknown =
+            || TaskError(format!("{id:?} is no id of something parked; `parlor parked list` shows them"));
+        let (service, number) = id.rsplit_once('-').ok_or_else(unknown)?;
+        let number = number.parse().map_err(|_| unknown())?;
+        let named = |known: &&ServiceName| known.name() == service;
+        let service = ServiceName::ALL.iter().find(named).ok_or_else(unknown)?;
+        let keeper = self.services.iter().find(|kept| kept.service == *service);
+        let keeper = keeper.ok_or_else(|| self.elsewhere(*service))?;
+        Ok((&*keeper.store.log, number))
     }
 
     async fn handlers(&self) -> Result<Vec<HandlerLine>, TaskError> {
@@ -213,4 +252,8 @@ impl Operator {
         tracing::info!(view = name, "a rebuilt view is live");
         Ok(Answer::Done)
     }
+}
+
+fn no_such_event(id: &str) -> TaskError {
+    TaskError(format!("{id} isn't parked (any more), or is no event; `parlor parked list` shows what is"))
 }

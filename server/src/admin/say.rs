@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-use super::{Answer, HandlerLine, Progress, ServiceKeyLine, Task, client, offline};
+use super::{Answer, HandlerLine, ParkedLine, Progress, ServiceKeyLine, Task, client, offline};
 use crate::config::Config;
 
 /// Carries out a task, by the instance that runs on the data folder or, where none does, on the data themselves; gives
@@ -52,6 +52,16 @@ fn text(task: &Task, answer: &Answer) -> (String, ExitCode) {
         }
         (_, Answer::BeginsAnew) => ("It begins anew.\n".to_owned(), well),
         (Task::RevokeServiceKey { id }, Answer::Done) => (format!("The key {id} is out of force.\n"), well),
+        (Task::RetryParked { id }, Answer::Done) => (
+            format!(
+                "{id} is tried again within a second or two, and then what waits behind it. To see what came of it: parlor parked list\n"
+            ),
+            well,
+        ),
+        (Task::DropParked { id }, Answer::Done) => {
+            (format!("{id} is given up; what waited behind it is tried now.\n"), well)
+        }
+        (_, Answer::Parked(lines)) => (parked_table(lines), well),
         (_, Answer::Done) => ("Done.\n".to_owned(), well),
         (_, Answer::Handlers(lines)) => (handlers_table(lines), well),
         (_, Answer::Health(readiness)) => {
@@ -80,6 +90,29 @@ fn keys_table(keys: &[ServiceKeyLine]) -> String {
         [key.id.to_string(), key.name.clone(), key.created_at.clone(), state.to_owned()]
     });
     table(["ID", "NAME", "MADE", "STATE"], rows)
+}
+
+fn parked_table(lines: &[ParkedLine]) -> String {
+    if lines.is_empty() {
+        return "Nothing is parked.\n".to_owned();
+    }
+    let rows = lines.iter().map(|line| {
+        let by = line.reactor.clone().unwrap_or_else(|| "(no event)".to_owned());
+        let reason =
+            if line.retry { format!("to be tried again: {}", line.reason) } else { line.reason.clone() };
+        // It may quote what somebody else wrote.
+        let plain =
+            |text: &str| text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect::<String>();
+        [
+            line.id.clone(),
+            by,
+            plain(&line.source),
+            line.position.to_string(),
+            plain(&line.name),
+            plain(&reason),
+        ]
+    });
+    table(["ID", "REACTOR", "FROM", "AT", "WHAT", "WHY"], rows)
 }
 
 fn handlers_table(lines: &[HandlerLine]) -> String {

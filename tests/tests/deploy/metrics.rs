@@ -9,7 +9,8 @@ use serde_json::Value;
 use crate::{shipped, text_of};
 
 /// Metrics that tell of trouble, which a server that is well doesn't have.
-const IN_TROUBLE: [&str; 2] = ["cqrs_handler_errors_total", "cqrs_kafka_foreign_records_total"];
+const IN_TROUBLE: [&str; 3] =
+    ["cqrs_handler_errors_total", "cqrs_kafka_foreign_records_total", "cqrs_parked_events_total"];
 /// Metrics of several processes, which one alone doesn't have.
 const OF_SEVERAL: [&str; 2] = ["cqrs_lease_", "cqrs_kafka_"];
 /// Prometheus's own.

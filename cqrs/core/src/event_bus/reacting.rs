@@ -60,9 +60,12 @@ impl Parking {
         self.0.lock().waiting.insert(source, waiting.into_iter().collect());
     }
 
-    /// Whether it is time to look; the first time, and then once in [`LOOK`].
+    /// Whether it is time to look, as it is once in [`LOOK`] if anything is parked: nobody else parks.
     fn due(&self, source: &'static str) -> bool {
         let (now, mut known) = (Instant::now(), self.0.lock());
+        if known.waiting.get(source).is_none_or(HashSet::is_empty) {
+            return false;
+        }
         let due = known.looked.get(source).is_none_or(|looked| now - *looked >= LOOK);
         if due {
             known.looked.insert(source, now);

@@ -3,9 +3,13 @@
 use std::sync::Arc;
 
 use cqrs_core::{EventSource as _, Position};
-use cqrs_kafka::{KafkaSource, SourceOptions};
+use cqrs_kafka::{Cluster, KafkaSource, SourceOptions};
 
-use crate::common::{Places, Public, assert_same, broker, cluster, follow, open, relay};
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, NewPartitions};
+use rdkafka::client::DefaultClientContext;
+
+use crate::common::{Places, Public, assert_same, broker, cluster, follow, open, relay, settings};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn events_come_out_of_several_partitions_in_the_logs_own_order() {
@@ -39,4 +43,28 @@ async fn whoever_is_behind_catches_up_from_any_position() {
         let expected: Vec<_> = log.events().into_iter().filter(|event| event.position.0 > after).collect();
         assert_same(&found, &expected);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_topic_may_get_more_partitions() {
+    let Some(broker) = broker() else { return };
+    let settings = settings(&broker, 2);
+    let topic = settings.topic("chat");
+    let (cluster, log) = (Cluster::new(settings).unwrap(), Public::new("chat.public", 1));
+    let (source, places) = (open(&cluster), Arc::new(Places::default()));
+    log.happen(300, 40);
+    let running = relay(&cluster, &log, &places);
+    follow(&*source, Position(0), Position(300)).await;
+    drop(running);
+
+    let admin: AdminClient<DefaultClientContext> =
+        ClientConfig::new().set("bootstrap.servers", &broker).create().unwrap();
+    let more = [NewPartitions::new(&topic, 5)];
+    for made in admin.create_partitions(&more, &AdminOptions::new()).await.unwrap() {
+        made.unwrap();
+    }
+    let _relay = relay(&cluster, &log, &places);
+    log.happen(300, 40);
+    assert_same(&follow(&*source, Position(300), Position(600)).await, &log.events()[200..]);
+    assert_same(&follow(&*open(&cluster), Position(0), Position(600)).await, &log.events());
 }
