@@ -1,6 +1,6 @@
 //! What the user service makes public. Ordering key: the user, except for contacts, whose key is the owner.
 
-use cqrs_core::{Event, Personal};
+use cqrs_core::{Event, Personal, Plain};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -38,6 +38,14 @@ pub enum UserEvent {
         /// What the application that created them calls them.
         #[serde(default)]
         external_id: Option<Personal<String>>,
+    },
+    /// The profile of an account can't be made, for good: there is no such user, and auth says so to whoever registered.
+    #[serde(rename = "profile-refused.v1", rename_all = "camelCase")]
+    ProfileRefused {
+        /// Whose account.
+        user_id: Uuid,
+        /// Why: the code of the refusal.
+        reason: Plain<String>,
     },
     /// The profile is another; all of it, as it is now.
     #[serde(rename = "user-profile-updated.v1", rename_all = "camelCase")]

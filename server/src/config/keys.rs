@@ -68,7 +68,9 @@ pub(super) const KEYS: &[Key] = &[
     key("keys_store.url", "The PostgreSQL database of the keys by which personal fields are sealed. Unless set, as store_url.")
         .unset(POSTGRES)
         .secret(),
-    key("postgres.pool_size", "Connections to each database that a process holds at most; followers of logs have one each besides."),
+    key("postgres.pool_size", "Connections to each database that a process holds at most; each log has one more."),
+    key("postgres.ca_file", "The certificates (PEM) that the servers' must be signed by, where a URL names another machine and doesn't say\nsslmode=disable. Unless set, those that Mozilla trusts.")
+        .unset("\"/etc/parlor/postgres-ca.pem\""),
     key("kafka.brokers", "Kafka's brokers, by which services that run in other processes are heard of. Needed by every process that\ndoesn't run all services; where all of them run in one, their public events go to Kafka too.")
         .unset("\"kafka-1:9092,kafka-2:9092\""),
     key("kafka.prefix", "What the names of topics begin with, as in parlor.chat.v1; another one for each installation on the same brokers."),

@@ -32,6 +32,7 @@ pub struct KeysStoreConfig {
 #[expect(missing_docs, reason = "documented in the table of keys")]
 pub struct PostgresConfig {
     pub pool_size: usize,
+    pub ca_file: Option<PathBuf>,
 }
 
 /// Section `kafka`.
@@ -104,7 +105,7 @@ impl SaslMechanism {
 
 impl Default for PostgresConfig {
     fn default() -> Self {
-        Self { pool_size: 32 }
+        Self { pool_size: 32, ca_file: None }
     }
 }
 

@@ -150,15 +150,13 @@ impl Instance {
         base: &Arc<Base>,
         others: &Others,
     ) -> Result<Self, OpenError> {
-        let services: Vec<_> = roles.services.iter().copied().collect();
-        let ground = Ground::open(config, base.clone(), &services).await?;
+        let ground = Ground::open(config, base.clone()).await?;
         services::assemble(config, roles, ground, others).await
     }
 
     /// Makes and upgrades the tables of these services' stores, and nothing else.
     pub async fn migrate(config: &Config, roles: &Roles, base: &Arc<Base>) -> Result<(), OpenError> {
-        let services: Vec<_> = roles.services.iter().copied().collect();
-        let ground = Ground::open(config, base.clone(), &services).await?;
+        let ground = Ground::open(config, base.clone()).await?;
         services::open_stores(config, roles, &ground).await.map(drop)
     }
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::{
-    CommandBus, CommandBusBuilder, Deadline, EventBusBuilder, Idempotency, Log as _, Reactor, Tracing,
+    CommandBus, CommandBusBuilder, Deadline, EventBusBuilder, Idempotency, Log as _, Position, Reactor,
+    Tracing,
 };
 use cqrs_http::{Cursors, Routes};
 use cqrs_sql::ServiceStore;
@@ -13,6 +14,7 @@ use parlor_auth::tokens::InstanceSecret;
 use parlor_auth::tokens::access::TokenSettings;
 use parlor_auth::{Admission, AdmissionProjection, Auth, AuthOptions, FollowsAdmission, FollowsUsers};
 use parlor_chat::live::{Live, QueueLimits};
+use tokio::sync::watch;
 
 use super::{Ground, Instance, OpenError, Others, Service, Sources};
 use crate::config::Config;
@@ -200,7 +202,8 @@ impl Wiring<'_> {
     fn notification(&self, store: ServiceStore) -> Result<Service, OpenError> {
         let deps = parlor_notification::Deps { store: store.clone(), tokens: self.ground.tokens.clone() };
         let commands = self.commands(parlor_notification::commands(&deps))?;
-        let of_chat = parlor_notification::notify_of_chat(&deps, &commands);
+        let users = self.sources.public_of(ServiceName::User).map_or_else(nowhere, |source| source.head());
+        let of_chat = parlor_notification::notify_of_chat(&deps, &commands, users);
         let of_sign_ins = parlor_notification::notify_of_sign_ins(&deps, &commands);
         let reactors = vec![of_chat.name(), of_sign_ins.name()];
         let events = self.react(self.events(ServiceName::Notification, &store), of_chat, &store);
@@ -239,6 +242,11 @@ impl Wiring<'_> {
     fn react(&self, list: EventBusBuilder, reactor: impl Reactor, store: &ServiceStore) -> EventBusBuilder {
         list.react(reactor, store.log.clone(), self.ground.keyring.clone())
     }
+}
+
+/// Where nothing is followed, nothing is waited for.
+fn nowhere() -> watch::Receiver<Position> {
+    watch::channel(Position(0)).1
 }
 
 fn mailer(config: &Config, ground: &Ground) -> Result<Arc<dyn Mailer>, OpenError> {

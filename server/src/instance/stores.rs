@@ -1,13 +1,12 @@
 //! Where each store lies, and opening them.
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use cqrs_core::{
-    Clock, ExecutorOptions, InstanceKey, KeyStore as _, Keyring, Projection, StoreError, SystemClock,
-    TokenCodec,
+    Clock, ExecutorOptions, InstanceKey, KeyStore as _, Keyring, Projection, SystemClock, TokenCodec,
 };
-use cqrs_sql::{Location, LogOptions, OpenService, Pool, ServiceStore, SqlKeyStore};
+use cqrs_sql::{Location, LogOptions, OpenService, PoolOptions, Pools, ServiceStore, SqlKeyStore};
 use uuid::Uuid;
 
 use super::OpenError;
@@ -49,61 +48,34 @@ pub struct Ground {
 /// Connections that read a service's log or views on SQLite, each.
 const READERS: usize = 4;
 
-/// A pool for each database: services that lie in one share its connections.
-pub(crate) struct Pools(BTreeMap<String, Pool>);
-
-impl Pools {
-    pub(crate) fn new(config: &Config, services: &[ServiceName]) -> Result<Self, OpenError> {
-        let mut urls = vec![config.keys_url()];
-        urls.extend(
-            services.iter().flat_map(|service| [config.log_url(*service), config.views_url(*service)]),
-        );
-        let mut pools = BTreeMap::new();
-        for url in urls {
-            if let StoreUrl::Postgres(url) = url
-                && !pools.contains_key(url)
-            {
-                let pool = Pool::new(url, config.postgres.pool_size)
-                    .map_err(|error| OpenError::store("the database", error))?;
-                pools.insert(url.to_owned(), pool);
-            }
-        }
-        Ok(Self(pools))
-    }
-
-    /// Where a store lies: the schema of this name, or what `file` makes the path of.
-    pub(crate) fn location(
-        &self,
-        url: StoreUrl<'_>,
-        schema: String,
-        file: impl FnOnce() -> Result<std::path::PathBuf, DataDirError>,
-    ) -> Result<Location, OpenError> {
-        match url {
-            StoreUrl::Sqlite => Ok(Location::Sqlite(file()?)),
-            StoreUrl::Postgres(url) => {
-                let pool = self.0.get(url).cloned().ok_or_else(|| {
-                    OpenError::store(
-                        schema.clone(),
-                        StoreError::Other("there is no pool for its database".to_owned()),
-                    )
-                })?;
-                Ok(Location::Postgres { pool, schema })
-            }
+/// Where a store lies: in the schema of this name, or in what `file` makes the path of.
+fn location(
+    pools: &Pools,
+    url: StoreUrl<'_>,
+    schema: String,
+    file: impl FnOnce() -> Result<PathBuf, DataDirError>,
+) -> Result<Location, OpenError> {
+    match url {
+        StoreUrl::Sqlite => Ok(Location::Sqlite(file()?)),
+        StoreUrl::Postgres(url) => {
+            let pool = pools.at(url).map_err(|error| OpenError::store(schema.clone(), error))?;
+            Ok(Location::Postgres { pool, schema })
         }
     }
 }
 
 impl Ground {
-    /// Opens what lies under the stores of these services.
-    pub async fn open(config: &Config, base: Arc<Base>, services: &[ServiceName]) -> Result<Self, OpenError> {
-        let pools = Pools::new(config, services)?;
+    /// Opens what lies under all stores.
+    pub async fn open(config: &Config, base: Arc<Base>) -> Result<Self, OpenError> {
+        let ca_file = config.postgres.ca_file.clone();
+        let pools = Pools::new(PoolOptions { ca_file, ..PoolOptions::of(config.postgres.pool_size) });
         let log_options = LogOptions {
             ledger_retention: config.ledger_retention(),
             readers: READERS,
             ..LogOptions::default()
         };
         let location =
-            pools.location(config.keys_url(), "keys".to_owned(), || Ok(base.data.join("keys.db")))?;
+            location(&pools, config.keys_url(), "keys".to_owned(), || Ok(base.data.join("keys.db")))?;
         let failed = |error| OpenError::store("the keys' store", error);
         let keys = SqlKeyStore::open(&location).await.map_err(failed)?;
         // The stores belong to one secret: with another one, claims and stored answers would not be found again.
@@ -131,7 +103,7 @@ impl Ground {
     ) -> Result<ServiceStore, OpenError> {
         let name = service.name();
         let location = |url, part: &str| {
-            self.pools.location(url, format!("{name}_{part}"), || {
+            location(&self.pools, url, format!("{name}_{part}"), || {
                 Ok(self.base.data.folder(name)?.join(format!("{part}.db")))
             })
         };

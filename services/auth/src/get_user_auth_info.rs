@@ -8,7 +8,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-use crate::access_view::{self, Accounts, SessionRow, Sessions};
+use crate::access_view::{self, Accounts, ProfileState, SessionRow, Sessions};
 use crate::service::NotAUser;
 use crate::tokens::access::Role;
 
@@ -35,6 +35,11 @@ pub struct UserAuthInfo {
     /// What they may do beyond what everyone may.
     #[schema(value_type = Vec<String>)]
     pub roles: Vec<Role>,
+    /// Whether there is a profile: `pending` from registration on for moments, or while the user service is down; `refused`
+    /// if none can be made, for good. Such an account can only be deleted (`DELETE /v1/users/me`), which frees its address.
+    pub profile: ProfileState,
+    /// Why it was refused: the code of the refusal; null otherwise.
+    pub profile_refusal: Option<String>,
     /// Live sessions, newest first.
     pub sessions: Vec<SessionInfo>,
     /// When the account was made.
@@ -101,6 +106,8 @@ impl QueryHandler<GetUserAuthInfo> for ReadsAuthInfo {
             email: account.email,
             email_verified: account.email_verified,
             roles: account.admin.then_some(Role::Admin).into_iter().collect(),
+            profile: account.profile,
+            profile_refusal: account.profile_refusal,
             sessions: sessions.into_iter().map(|session| SessionInfo::of(session, cx.session)).collect(),
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,

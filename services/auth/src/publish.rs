@@ -59,6 +59,8 @@ fn of_account(user_id: uuid::Uuid, event: AccountEvent) -> Option<AuthEvent> {
         AccountEvent::EmailChanged { email } => Some(AuthEvent::EmailChanged { user_id, email }),
         // Known to the user service, which decided them.
         AccountEvent::Admitted {}
+        | AccountEvent::ProfileMade {}
+        | AccountEvent::ProfileRefused { .. }
         | AccountEvent::Renamed { .. }
         | AccountEvent::Disabled {}
         | AccountEvent::Enabled {}

@@ -13,7 +13,8 @@ use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
-use crate::account::{Account, AccountEvent, SignInMethod};
+use crate::access_view::ProfileState;
+use crate::account::{Account, AccountEvent, Profile, SignInMethod};
 use crate::password::PasswordHash;
 use crate::service::Auth;
 use crate::session::{Session, SessionEvent};
@@ -86,6 +87,9 @@ pub(crate) struct StartSession {
 pub(crate) struct Started {
     pub(crate) roles: Vec<Role>,
     pub(crate) new_device: bool,
+    /// Whether no profile can be made of the account.
+    #[serde(default)]
+    pub(crate) refused: bool,
 }
 
 impl Decide for StartSession {
@@ -126,7 +130,8 @@ impl Decide for StartSession {
             new_device,
             expires_at: expiry(cx.now, self.lifetime),
         };
-        let answer = Started { roles: account.roles.iter().copied().collect(), new_device };
+        let refused = matches!(account.profile, Profile::Refused(_));
+        let answer = Started { roles: account.roles.iter().copied().collect(), new_device, refused };
         let mut decision = Decision::already(answer);
         if let Proof::Password { rehashed: Some(hash), .. } = &self.proof {
             let password_hash = personal(hash.as_str().to_owned());
@@ -162,6 +167,9 @@ pub struct SignedIn {
     pub user_id: Uuid,
     /// The session.
     pub session_id: Uuid,
+    /// `refused` at a sign-in to an account of which no profile can be made, for good: `GET /v1/auth/me` says why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<ProfileState>,
 }
 
 impl Auth {
@@ -175,6 +183,7 @@ impl Auth {
             expires_in: self.access_token_seconds(),
             user_id: user,
             session_id: claim.session,
+            profile: None,
         }
     }
 
@@ -187,7 +196,8 @@ impl Auth {
         let reply = self.executor.run(cx, &start).await?;
         let started: Started = reply.parse()?;
         let claim = RefreshClaim { session: start.session, generation: 0 };
-        let tokens = self.tokens(cx, start.user, claim, started.roles.clone());
+        let mut tokens = self.tokens(cx, start.user, claim, started.roles.clone());
+        tokens.profile = started.refused.then_some(ProfileState::Refused);
         let body = serde_json::to_vec(&tokens).map_err(Failure::internal)?;
         tracing::info!(user = %start.user, session = %Session::stream(start.session).id, "session started");
         Ok((Reply { outcome: Outcome::Done, body, version: None, ..reply }, started))
@@ -235,7 +245,7 @@ mod tests {
     fn the_right_password_begins_a_session() {
         let then =
             given::<Account>(ANN, [registered("hash")]).when(Actor::Anonymous, &start(password("hash")));
-        assert_eq!(then.answer(), Started { roles: vec![], new_device: false });
+        assert_eq!(then.answer(), Started { roles: vec![], new_device: false, refused: false });
         then.records::<Account>(ANN, [began(SignInMethod::Password)])
             .records::<Session>(SESSION, [SessionEvent::Started { user: ANN }]);
     }

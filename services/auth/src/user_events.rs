@@ -1,5 +1,6 @@
 //! What the user service decides and auth follows: that somebody is there, is called something else, is kept out, is let
-//! in again, is gone. Records `account.admitted`, `account.renamed`, `account.disabled`, `account.enabled`,
+//! in again, is gone; and that a registered account has its profile, or can't have one. Records `account.admitted`,
+//! `account.profile-made`, `account.profile-refused`, `account.renamed`, `account.disabled`, `account.enabled`,
 //! `account.deleted`, and ends sessions.
 
 use std::convert::Infallible;
@@ -7,12 +8,12 @@ use std::convert::Infallible;
 use async_trait::async_trait;
 use cqrs_core::{
     Actor, Command, CommandBus, CommandHandler, Context, Decide, Decision, Executor, Failure, Incoming,
-    Personal, Reactor, Reads, Reply, State,
+    Personal, Plain, Reactor, Reads, Reply, State,
 };
 use parlor_contracts::user::UserEvent;
 use uuid::Uuid;
 
-use crate::account::{Account, AccountEvent, EndReason};
+use crate::account::{Account, AccountEvent, EndReason, Profile};
 use crate::service::{Auth, EMAILS};
 
 /// What happened to a user.
@@ -20,6 +21,8 @@ use crate::service::{Auth, EMAILS};
 pub enum UserChange {
     /// They are there, registered or made by an application.
     Created,
+    /// They registered, and no profile can be made of it; with the code of the refusal.
+    Refused(String),
     /// They call themselves this.
     Renamed(String),
     /// An administrator keeps them out.
@@ -68,6 +71,13 @@ impl Decide for FollowUser {
             UserChange::Created if known.is_none() => {
                 nothing.record::<Account>(user, AccountEvent::Admitted {})
             }
+            UserChange::Created if account.profile == Profile::Pending => {
+                nothing.record::<Account>(user, AccountEvent::ProfileMade {})
+            }
+            UserChange::Refused(reason) if known.is_some() && account.profile == Profile::Pending => {
+                let reason = Plain(reason.clone());
+                nothing.record::<Account>(user, AccountEvent::ProfileRefused { reason })
+            }
             UserChange::Renamed(name) if account.display_name.as_ref() != Some(name) && !account.deleted => {
                 let display_name = Personal::new(user, name.clone());
                 nothing.record::<Account>(user, AccountEvent::Renamed { display_name })
@@ -87,6 +97,7 @@ impl Decide for FollowUser {
                 }
             }
             UserChange::Created
+            | UserChange::Refused(_)
             | UserChange::Renamed(_)
             | UserChange::Disabled
             | UserChange::Enabled
@@ -129,6 +140,7 @@ impl Reactor for FollowsUsers {
     async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure> {
         let (user, change) = match event.decode::<UserEvent>()? {
             UserEvent::UserCreated { user_id, .. } => (user_id, UserChange::Created),
+            UserEvent::ProfileRefused { user_id, reason } => (user_id, UserChange::Refused(reason.0)),
             UserEvent::UserDisabled { user_id } => (user_id, UserChange::Disabled),
             UserEvent::UserEnabled { user_id } => (user_id, UserChange::Enabled),
             UserEvent::UserDeleted { user_id } => (user_id, UserChange::Deleted),
@@ -154,6 +166,7 @@ mod tests {
     use cqrs_core::testing::{given, given_nothing, noon};
 
     use super::*;
+    use crate::access_view::ProfileState;
     use crate::testing::{ANN, PASSWORD, World, code, registered, session_started};
 
     fn follow(change: UserChange) -> FollowUser {
@@ -167,7 +180,38 @@ mod tests {
             .records::<Account>(ANN, [AccountEvent::Admitted {}]);
         given::<Account>(ANN, [registered("hash")])
             .when(Actor::System, &follow(UserChange::Created))
-            .is_already();
+            .records::<Account>(ANN, [AccountEvent::ProfileMade {}]);
+        for there in
+            [AccountEvent::ProfileMade {}, AccountEvent::ProfileRefused { reason: Plain("no".to_owned()) }]
+        {
+            given::<Account>(ANN, [registered("hash"), there])
+                .when(Actor::System, &follow(UserChange::Created))
+                .is_already();
+        }
+    }
+
+    #[test]
+    fn an_account_whose_profile_is_refused_says_so_unless_it_has_one() {
+        let refuse = || follow(UserChange::Refused("not-this-one".to_owned()));
+        let refused = || AccountEvent::ProfileRefused { reason: Plain("not-this-one".to_owned()) };
+        given::<Account>(ANN, [registered("hash")])
+            .when(Actor::System, &refuse())
+            .records::<Account>(ANN, [refused()]);
+        given::<Account>(ANN, [registered("hash"), refused()]).when(Actor::System, &refuse()).is_already();
+        given::<Account>(ANN, [AccountEvent::Admitted {}]).when(Actor::System, &refuse()).is_already();
+        given_nothing().when(Actor::System, &refuse()).is_already();
+    }
+
+    #[tokio::test]
+    async fn a_sign_in_says_that_there_can_be_no_profile() {
+        let world = World::new();
+        let user = world.register("ann@example.org").await;
+        assert_eq!(world.login("ann@example.org", PASSWORD).await.unwrap().profile, None);
+        let change = UserChange::Refused("not-this-one".to_owned());
+        world.bus.dispatch(&world.cx(Actor::System), FollowUser { user, change }).await.unwrap();
+        let tokens = world.login("ann@example.org", PASSWORD).await.unwrap();
+        assert_eq!(tokens.profile, Some(ProfileState::Refused));
+        assert!(world.holds(&tokens), "so that they can see why, and delete the account");
     }
 
     #[test]

@@ -189,6 +189,8 @@ pub struct SendMessageHandler(pub Executor);
 #[async_trait]
 impl CommandHandler<SendMessage> for SendMessageHandler {
     async fn handle(&self, cx: &Context, command: SendMessage) -> Result<Reply, Failure> {
+        // A message that isn't there yet has no version to match; the conversation's and the membership's aren't meant.
+        let cx = &Context { if_match: None, ..cx.clone() };
         let id = command.body.id.unwrap_or_else(|| cx.fresh_id(0));
         let mut sending = Sending { id, command, before: None };
         match self.0.run(cx, &sending).await {

@@ -26,11 +26,13 @@ pub mod values;
 use std::sync::Arc;
 
 use cqrs_core::{
-    CommandBus, CommandBusBuilder, Log as _, Projection, Publisher, QueryBus, QueryBusBuilder, TokenCodec,
+    CommandBus, CommandBusBuilder, Log as _, Position, Projection, Publisher, QueryBus, QueryBusBuilder,
+    TokenCodec,
 };
 use cqrs_http::{Cursors, Routes};
 use cqrs_sql::{ServiceStore, SqlWriteRepository};
 use parlor_contracts::notification::NotificationEvent;
+use tokio::sync::watch;
 use utoipa_axum::routes;
 
 use create_notification::{CreateNotification, CreateNotificationHandler, CreateNotifications};
@@ -115,12 +117,12 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
     ]
 }
 
-/// The reactor that tells of what happens in conversations.
-pub fn notify_of_chat(deps: &Deps, commands: &CommandBus) -> NotifyOfChat {
+/// The reactor that tells of what happens in conversations; `users` says how far the user service's events go.
+pub fn notify_of_chat(deps: &Deps, commands: &CommandBus, users: watch::Receiver<Position>) -> NotifyOfChat {
     let ServiceStore { log, views, executor } = &deps.store;
     let preferences = SqlWriteRepository::new(log.clone());
     let clock = executor.clock().clone();
-    NotifyOfChat::new(Rooms::new(views), preferences, commands.clone(), clock, log.head())
+    NotifyOfChat::new(Rooms::new(views), preferences, commands.clone(), clock, [log.head(), users])
 }
 
 /// The reactor that tells of new sign-ins.

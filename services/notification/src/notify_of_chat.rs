@@ -37,13 +37,15 @@ pub struct NotifyOfChat {
     clock: Arc<dyn Clock>,
     /// How far the service's own log has come: preferences are among its events.
     head: watch::Receiver<Position>,
-    /// How far the view was known to be when last looked at, in chat's events and in the service's own.
-    reached: [AtomicU64; 2],
+    /// How far the user service's events are known to go: what people are called is among them.
+    users: watch::Receiver<Position>,
+    /// How far the view was known to be when last looked at, in each of the sources that it is waited for in.
+    reached: [AtomicU64; 3],
 }
 
-/// The sources that `rooms` is waited for in: chat's events, and the service's own, from which it has who wants to hear
-/// of everything.
-const AWAITED: [&str; 2] = ["chat.public", crate::NAME];
+/// The sources that `rooms` is waited for in: chat's events; the service's own, from which it has who wants to hear of
+/// everything; and the user service's, from which it has what people are called.
+const AWAITED: [&str; 3] = ["chat.public", crate::NAME, "user.public"];
 
 /// A message on its way to its receivers.
 struct Message<'a> {
@@ -70,15 +72,16 @@ pub(crate) fn context_of(event: &Incoming<'_>, clock: &dyn Clock) -> Context {
 }
 
 impl NotifyOfChat {
-    /// Looks people up in `rooms`, what they want in `preferences`, and sends its commands to `commands`.
+    /// Looks people up in `rooms`, what they want in `preferences`, and sends its commands to `commands`. It knows how far
+    /// the service's own log and the user service's events go.
     pub fn new(
         rooms: Rooms,
         preferences: SqlWriteRepository<StoredPreferences>,
         commands: CommandBus,
         clock: Arc<dyn Clock>,
-        head: watch::Receiver<Position>,
+        [head, users]: [watch::Receiver<Position>; 2],
     ) -> Self {
-        Self { rooms, preferences, commands, clock, head, reached: Default::default() }
+        Self { rooms, preferences, commands, clock, head, users, reached: Default::default() }
     }
 
     /// Waits until the view holds everything up to the message at `position`.
@@ -90,6 +93,19 @@ impl NotifyOfChat {
     async fn wait_for_wishes(&self) -> Result<(), Failure> {
         let said = self.head.borrow().0;
         self.wait_in(1, said).await
+    }
+
+    /// Waits until the view holds what people are called by now: somebody may have taken a name a moment before they are
+    /// mentioned by it. A user service that can't be followed keeps nobody from being told.
+    async fn wait_for_names(&self) -> Result<(), Failure> {
+        let known = self.users.borrow().0;
+        match self.wait_in(2, known).await {
+            Err(Failure::Unavailable(behind)) => {
+                tracing::warn!(behind, "a mention by a new name may be missed");
+                Ok(())
+            }
+            result => result,
+        }
     }
 
     async fn wait_in(&self, source: usize, position: u64) -> Result<(), Failure> {
@@ -128,6 +144,7 @@ impl NotifyOfChat {
         if !text.contains(['@', '＠']) {
             return Ok(named);
         }
+        self.wait_for_names().await?;
         for id in mentions::ids(text) {
             if self.rooms.is_in(conversation, id, position).await? {
                 named.insert(id);

@@ -117,14 +117,15 @@ impl World {
             authenticator: Arc::new(AsSaid),
             options: HttpOptions::default(),
         });
+        let users = told("user.public");
         let (router, _) = crate::routes().split_for_parts();
         let router = cqrs_http::layer(router.with_state(edge), &HttpOptions::default());
         Self {
             router,
             chat: told("chat.public"),
-            users: told("user.public"),
+            notify_of_chat: crate::notify_of_chat(&deps, &commands, users.head()),
+            users,
             auth: told("auth.public"),
-            notify_of_chat: crate::notify_of_chat(&deps, &commands),
             notify_of_sign_ins: crate::notify_of_sign_ins(&deps, &commands),
             store,
             commands,

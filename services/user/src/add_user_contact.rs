@@ -72,7 +72,7 @@ impl Decide for AddUserContact {
             return Ok(Decision::done());
         }
         match state.get::<User>(self.contact).standing {
-            Standing::Unknown | Standing::Deleted => Err(AddContactRefusal::UnknownUser),
+            Standing::Unknown | Standing::Refused | Standing::Deleted => Err(AddContactRefusal::UnknownUser),
             Standing::Active | Standing::Disabled => {
                 let added = ContactEvent::Added { owner: me, contact: self.contact };
                 Ok(Decision::done().record::<Contact>(entry, added))

@@ -37,7 +37,7 @@ impl Decide for ChangeEmail {
         match user.standing {
             Standing::Unknown => Err(StandingRefusal::UnknownUser),
             // The address of who is gone isn't kept.
-            Standing::Deleted => Ok(Decision::done()),
+            Standing::Deleted | Standing::Refused => Ok(Decision::done()),
             Standing::Active | Standing::Disabled if user.email.as_deref() == Some(&self.email) => {
                 Ok(Decision::done())
             }

@@ -29,6 +29,8 @@ impl Decide for DeleteUser {
         let (id, user) = match acting(cx, state) {
             // What was asked for is so: the answer to the first request may have been lost.
             Err(NoStanding::Deleted) => return Ok(Decision::done()),
+            // Nothing was made of the account, and its address is to be free again.
+            Err(NoStanding::ProfileRefused) => (own_id(cx), state.get::<User>(own_id(cx))),
             result => result?,
         };
         let decision = Decision::done().record::<User>(id, UserEvent::Deleted {});

@@ -75,7 +75,7 @@ pub(crate) fn standing(cx: &Context, state: &State<'_>, user: Uuid) -> Result<St
         return Err(StandingRefusal::NotAllowed);
     }
     match state.get::<User>(user).standing {
-        Standing::Unknown => Err(StandingRefusal::UnknownUser),
+        Standing::Unknown | Standing::Refused => Err(StandingRefusal::UnknownUser),
         Standing::Deleted => Err(StandingRefusal::AlreadyDeleted),
         standing => Ok(standing),
     }

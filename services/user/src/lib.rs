@@ -20,6 +20,7 @@ pub mod problems;
 pub mod profile;
 pub mod profile_of_account;
 pub mod publish;
+pub mod refuse_profile;
 pub mod remove_user_contact;
 pub mod status;
 #[cfg(test)]
@@ -77,6 +78,7 @@ pub fn commands(deps: &Deps) -> CommandBusBuilder {
         .decide::<disable_user::DisableUser>(executor)
         .decide::<enable_user::EnableUser>(executor)
         .decide::<change_email::ChangeEmail>(executor)
+        .decide::<refuse_profile::RefuseProfile>(executor)
 }
 
 /// Every query with its handler.

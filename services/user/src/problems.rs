@@ -20,6 +20,13 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "The caller has ended this account; it can change nothing.",
     ),
     problem(403, "account-disabled", "Account disabled", "An administrator has shut the caller out."),
+    problem(
+        403,
+        "profile-refused",
+        "Profile refused",
+        "No profile could be made for this account: `GET /v1/auth/me` says why. The account can only be deleted, which frees \
+         its address.",
+    ),
     problem(404, "unknown-user", "Unknown user", "There is no such user, or not any more."),
     problem(
         409,
@@ -48,8 +55,9 @@ mod tests {
 
     #[test]
     fn every_refusal_is_listed_with_its_status() {
-        let refusals: [&dyn Refusal; 10] = [
+        let refusals: [&dyn Refusal; 11] = [
             &NoStanding::NotAUser,
+            &NoStanding::ProfileRefused,
             &NoStanding::Disabled,
             &NoStanding::Deleted,
             &AddContactRefusal::UnknownUser,

@@ -1,5 +1,5 @@
 //! The reactor `profile-of-account`: an account makes a profile, through an event and not a call, so that whoever
-//! registers while this service is down has a profile once it's up again.
+//! registers while this service is down has a profile once it's up again. Where none can be made, auth hears of that, too.
 
 use std::sync::Arc;
 
@@ -9,6 +9,7 @@ use parlor_contracts::auth::AuthEvent;
 
 use crate::change_email::ChangeEmail;
 use crate::create_user::CreateUser;
+use crate::refuse_profile::RefuseProfile;
 use crate::values::{DisplayName, EmailAddress};
 
 /// Follows auth's public events.
@@ -53,7 +54,15 @@ impl Reactor for ProfileOfAccount {
                     avatar_url: None,
                     id: Some(user_id),
                 };
-                self.commands.dispatch(&self.context(event), command).await?;
+                match self.commands.dispatch(&self.context(event), command).await {
+                    // For good: said to auth, which tells whoever registered, and the next accounts get their profiles.
+                    Err(Failure::Refused(refused)) => {
+                        tracing::warn!(user = %user_id, code = refused.code, "no profile can be made of an account");
+                        let refuse = RefuseProfile { user: user_id, reason: refused.code.to_owned() };
+                        self.commands.dispatch(&self.context(event), refuse).await?;
+                    }
+                    result => drop(result?),
+                }
             }
             AuthEvent::EmailChanged { user_id, email } => {
                 // Erased since: there is nothing to take over.
@@ -102,6 +111,58 @@ mod tests {
             world.ask(&World::cx(Actor::User(ANN), &[]), GetUserProfile { user: None }).await.expect("there");
         assert_eq!((own.profile.display_name.as_str(), own.version), ("Ann", 1));
         assert_eq!(own.profile.email.as_deref(), Some("ann@example.org"));
+    }
+
+    /// Refuses to make anybody, as a rule that is still to come may do.
+    struct Refuses;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("not this one")]
+    struct NotThisOne;
+
+    impl cqrs_core::Refusal for NotThisOne {
+        fn code(&self) -> &'static str {
+            "not-this-one"
+        }
+        fn kind(&self) -> cqrs_core::RefusalKind {
+            cqrs_core::RefusalKind::Conflict
+        }
+    }
+
+    #[async_trait]
+    impl cqrs_core::CommandHandler<CreateUser> for Refuses {
+        async fn handle(&self, _: &Context, _: CreateUser) -> Result<cqrs_core::Reply, Failure> {
+            Err(NotThisOne.into())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_account_of_which_no_profile_can_be_made_is_refused_for_good_and_said_so() {
+        let world = World::new().await;
+        let executor = &world.store.store.executor;
+        let commands = CommandBus::builder()
+            .handle::<CreateUser, _>(Refuses)
+            .decide::<RefuseProfile>(executor)
+            .build()
+            .expect("a bus");
+        let reactor = ProfileOfAccount::new(commands, executor.clock().clone());
+        let told = world.auth.tell(&registered(ANN, "Ann")).await.expect("told");
+        let keys = executor.keyring().keys().clone();
+        for _ in 0..2 {
+            let incoming = Incoming { source: "auth.public", meta: &told, keys: &keys };
+            reactor.react(&incoming).await.expect("it goes on");
+        }
+        let log = executor.log().clone();
+        let public =
+            cqrs_core::PublicSource::new("user.public", log, executor.keyring().clone(), crate::publisher());
+        let events = public.read(cqrs_core::Position(0), 10).await.expect("read").events;
+        assert_eq!(events.len(), 1, "once");
+        assert_eq!(&*events[0].name, "profile-refused.v1");
+        assert!(String::from_utf8_lossy(&events[0].data).contains("not-this-one"));
+        world.project().await;
+        let cx = World::cx(Actor::System, &[]);
+        let shown = world.ask(&cx, GetUserById { user: ANN }).await.expect("there is a trace");
+        assert_eq!(shown.display_name, "", "nothing of what auth said of them is shown");
     }
 
     #[tokio::test]

@@ -37,6 +37,7 @@ fn of_user(user_id: Uuid, event: UserEvent) -> Option<Public> {
         UserEvent::Created { display_name, external_id, avatar_url, email: _, bio: _ } => {
             Some(Public::UserCreated { user_id, display_name, avatar_url, external_id })
         }
+        UserEvent::ProfileRefused { reason } => Some(Public::ProfileRefused { user_id, reason }),
         UserEvent::ProfileUpdated { display_name, bio, avatar_url } => {
             Some(Public::UserProfileUpdated { user_id, display_name, bio, avatar_url })
         }

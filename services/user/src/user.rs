@@ -2,7 +2,7 @@
 //!
 //! The stream's id is the user's, the same as their account's in auth and their memberships' in chat.
 
-use cqrs_core::{Aggregate, Context, Event, Personal, Refusal, RefusalKind, State};
+use cqrs_core::{Aggregate, Context, Event, Personal, Plain, Refusal, RefusalKind, State};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -24,6 +24,12 @@ pub enum UserEvent {
         bio: Option<Personal<String>>,
         /// Where their picture is.
         avatar_url: Option<Personal<String>>,
+    },
+    /// They registered, and can't be a user, for good.
+    #[serde(rename = "user.profile-refused")]
+    ProfileRefused {
+        /// The code of the refusal.
+        reason: Plain<String>,
     },
     /// Their profile is another; all of it, as it is now.
     #[serde(rename = "user.profile-updated")]
@@ -60,6 +66,8 @@ pub enum Standing {
     /// Nothing was heard of such a user yet.
     #[default]
     Unknown,
+    /// They registered, and no profile could be made of it.
+    Refused,
     /// It stands.
     Active,
     /// An administrator shut them out.
@@ -109,6 +117,7 @@ impl Aggregate for User {
                     external_id: optional(external_id.as_ref()),
                 };
             }
+            UserEvent::ProfileRefused { .. } => self.standing = Standing::Refused,
             UserEvent::ProfileUpdated { display_name, bio, avatar_url } => {
                 self.display_name = text(display_name);
                 self.bio = optional(bio.as_ref());
@@ -138,6 +147,9 @@ pub enum NoStanding {
     /// The account is there and its profile isn't yet: it follows registration within moments.
     #[error("the profile of this account is not there yet; try again in a moment")]
     NoProfileYet,
+    /// The account is there, and no profile could be made for it.
+    #[error("no profile could be made for this account; GET /v1/auth/me says why. It can only be deleted")]
+    ProfileRefused,
     /// An administrator shut them out.
     #[error("this account is disabled")]
     Disabled,
@@ -154,6 +166,7 @@ impl Refusal for NoStanding {
         match self {
             Self::NotAUser => "forbidden",
             Self::NoProfileYet => NO_PROFILE_YET,
+            Self::ProfileRefused => "profile-refused",
             Self::Disabled => "account-disabled",
             Self::Deleted => "account-deleted",
         }
@@ -161,7 +174,7 @@ impl Refusal for NoStanding {
     fn kind(&self) -> RefusalKind {
         match self {
             Self::NoProfileYet => RefusalKind::NotFound,
-            Self::NotAUser | Self::Disabled | Self::Deleted => RefusalKind::Forbidden,
+            Self::NotAUser | Self::ProfileRefused | Self::Disabled | Self::Deleted => RefusalKind::Forbidden,
         }
     }
 }
@@ -178,6 +191,7 @@ pub(crate) fn acting<'a>(cx: &Context, state: &'a State<'_>) -> Result<(Uuid, &'
     match user.standing {
         Standing::Active => Ok((id, user)),
         Standing::Unknown => Err(NoStanding::NoProfileYet),
+        Standing::Refused => Err(NoStanding::ProfileRefused),
         Standing::Disabled => Err(NoStanding::Disabled),
         Standing::Deleted => Err(NoStanding::Deleted),
     }

@@ -4,7 +4,9 @@ CREATE TABLE {p}accounts (
   email_verified      BOOLEAN NOT NULL,
   admin               BOOLEAN NOT NULL,
   created_at          BIGINT NOT NULL,
-  password_changed_at BIGINT
+  password_changed_at BIGINT,
+  profile             TEXT NOT NULL,    -- pending, ready or refused
+  profile_refusal     TEXT
 );
 CREATE TABLE {p}sessions (
   id           UUID PRIMARY KEY,

@@ -4,7 +4,9 @@ CREATE TABLE {p}accounts (
   email_verified      INTEGER NOT NULL,
   admin               INTEGER NOT NULL,
   created_at          INTEGER NOT NULL,
-  password_changed_at INTEGER
+  password_changed_at INTEGER,
+  profile             TEXT NOT NULL,    -- pending, ready or refused
+  profile_refusal     TEXT
 ) WITHOUT ROWID;
 CREATE TABLE {p}sessions (
   id           BLOB PRIMARY KEY,

@@ -4,7 +4,7 @@ mod projection;
 mod repositories;
 
 pub use projection::AccessProjection;
-pub use repositories::{AccountRow, Accounts, SessionRow, Sessions};
+pub use repositories::{AccountRow, Accounts, ProfileState, SessionRow, Sessions};
 
 /// The view's name.
 pub const NAME: &str = "access";

@@ -3,7 +3,7 @@
 use cqrs_core::{Aggregate as _, CodecError, Incoming, Personal, Projection, Schema, Writes, params};
 use uuid::Uuid;
 
-use super::{AccountRow, SessionRow};
+use super::{AccountRow, ProfileState, SessionRow};
 use crate::account::{Account, AccountEvent};
 use crate::session::{Session, SessionEvent};
 use crate::tokens::access::Role;
@@ -23,7 +23,7 @@ impl Projection for AccessProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 1,
+            version: 2,
             sqlite: include_str!("../../migrations/sqlite/access.sql"),
             postgres: include_str!("../../migrations/postgres/access.sql"),
             tables: &["accounts", "sessions"],
@@ -53,6 +53,8 @@ fn of_account(id: Uuid, event: &Incoming<'_>, what: AccountEvent, out: &mut Writ
             admin: false,
             created_at: at,
             password_changed_at: Some(at),
+            profile: ProfileState::Pending,
+            profile_refusal: None,
         }),
         AccountEvent::Admitted {} => out.save(&AccountRow {
             id,
@@ -61,7 +63,19 @@ fn of_account(id: Uuid, event: &Incoming<'_>, what: AccountEvent, out: &mut Writ
             admin: false,
             created_at: at,
             password_changed_at: None,
+            profile: ProfileState::Ready,
+            profile_refusal: None,
         }),
+        AccountEvent::ProfileMade {} => {
+            out.run(
+                "UPDATE {p}accounts SET profile = ?2 WHERE id = ?1",
+                params![id, ProfileState::Ready.as_str()],
+            );
+        }
+        AccountEvent::ProfileRefused { reason } => out.run(
+            "UPDATE {p}accounts SET profile = ?2, profile_refusal = ?3 WHERE id = ?1",
+            params![id, ProfileState::Refused.as_str(), reason.0],
+        ),
         AccountEvent::SessionStarted { session, device, address, expires_at, .. } => out.save(&SessionRow {
             id: session,
             account: id,

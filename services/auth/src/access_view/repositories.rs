@@ -6,7 +6,32 @@ use cqrs_core::{
 };
 use cqrs_sql::{SqlReadRepository, Views};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use uuid::Uuid;
+
+/// Whether there is a profile.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum ProfileState {
+    /// Not yet: it follows registration within moments.
+    Pending,
+    /// It is there.
+    Ready,
+    /// None can be made, for good.
+    Refused,
+}
+
+impl ProfileState {
+    /// As it is stored and answered.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Ready => "ready",
+            Self::Refused => "refused",
+        }
+    }
+}
 
 /// An account.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,16 +48,47 @@ pub struct AccountRow {
     pub created_at: Timestamp,
     /// When the password was chosen; none where there is no password.
     pub password_changed_at: Option<Timestamp>,
+    /// Whether the user service has made a profile of it.
+    pub profile: ProfileState,
+    /// The code of its refusal, if it can't.
+    pub profile_refusal: Option<String>,
 }
 
 impl Record for AccountRow {
     const TABLE: &'static str = "{p}accounts";
-    const COLUMNS: &'static [&'static str] =
-        &["id", "email", "email_verified", "admin", "created_at", "password_changed_at"];
+    const COLUMNS: &'static [&'static str] = &[
+        "id",
+        "email",
+        "email_verified",
+        "admin",
+        "created_at",
+        "password_changed_at",
+        "profile",
+        "profile_refusal",
+    ];
 
     fn to_persistence(&self) -> Vec<Value> {
-        let Self { id, email, email_verified, admin, created_at, password_changed_at } = self.clone();
-        cqrs_core::params![id, email, email_verified, admin, created_at, password_changed_at]
+        let Self {
+            id,
+            email,
+            email_verified,
+            admin,
+            created_at,
+            password_changed_at,
+            profile,
+            profile_refusal,
+        } = self.clone();
+        let profile = profile.as_str();
+        cqrs_core::params![
+            id,
+            email,
+            email_verified,
+            admin,
+            created_at,
+            password_changed_at,
+            profile,
+            profile_refusal
+        ]
     }
 
     fn to_domain(row: &dyn Row) -> Result<Self, RowError> {
@@ -43,6 +99,15 @@ impl Record for AccountRow {
             admin: row.get(3)?,
             created_at: row.get(4)?,
             password_changed_at: row.get(5)?,
+            profile: match row.get::<String>(6)?.as_str() {
+                "pending" => ProfileState::Pending,
+                "ready" => ProfileState::Ready,
+                "refused" => ProfileState::Refused,
+                other => {
+                    return Err(RowError { column: 6, detail: format!("no state of a profile: {other}") });
+                }
+            },
+            profile_refusal: row.get(7)?,
         })
     }
 }

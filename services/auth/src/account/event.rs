@@ -57,6 +57,15 @@ pub enum AccountEvent {
     /// The user service made a user: an account without a password, that an application signs in.
     #[serde(rename = "account.admitted")]
     Admitted {},
+    /// The user service has made the profile of a registered account.
+    #[serde(rename = "account.profile-made")]
+    ProfileMade {},
+    /// The user service can't make a profile of it, for good.
+    #[serde(rename = "account.profile-refused")]
+    ProfileRefused {
+        /// The code of the refusal.
+        reason: Plain<String>,
+    },
     /// They call themselves something else.
     #[serde(rename = "account.renamed")]
     Renamed {

@@ -30,6 +30,18 @@ pub struct LiveSession {
     pub expires_at: Timestamp,
 }
 
+/// Whether the user service has made a profile of an account.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Profile {
+    /// Not yet: it follows registration within moments, or once that service is up again.
+    #[default]
+    Pending,
+    /// It is there.
+    Ready,
+    /// It can't, for good; with the code of its refusal.
+    Refused(String),
+}
+
 /// A link that was sent and not used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PendingLink {
@@ -67,6 +79,8 @@ pub struct Account {
     pub reset: Option<PendingLink>,
     /// The link that shows an address to be theirs, and the address.
     pub verification: Option<(PendingLink, Email)>,
+    /// Whether there is a profile.
+    pub profile: Profile,
     /// Kept out.
     pub disabled: bool,
     /// Given up.
@@ -85,7 +99,8 @@ impl Aggregate for Account {
                 self.display_name = display_name.get().cloned();
                 self.password = hash(password_hash);
             }
-            AccountEvent::Admitted {} => {}
+            AccountEvent::Admitted {} | AccountEvent::ProfileMade {} => self.profile = Profile::Ready,
+            AccountEvent::ProfileRefused { reason } => self.profile = Profile::Refused(reason.0.clone()),
             AccountEvent::Renamed { display_name } => self.display_name = display_name.get().cloned(),
             AccountEvent::SessionStarted { session, device, expires_at, .. } => {
                 self.sessions.insert(*session, LiveSession { expires_at: *expires_at });

@@ -249,6 +249,7 @@ pub(super) fn of_user(event: &UserEvent, at: Timestamp) -> Result<Option<UserCha
             (user_id, Audience::Themselves, "user.contact-removed", data)
         }
         UserEvent::UserCreated { .. }
+        | UserEvent::ProfileRefused { .. }
         | UserEvent::UserDisabled { .. }
         | UserEvent::UserEnabled { .. }
         | UserEvent::UserDeleted { .. } => return Ok(None),

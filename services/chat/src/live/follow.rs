@@ -34,8 +34,13 @@ impl EventHandler for Live {
     }
 
     async fn place(&self, source: &'static str) -> Result<Position, StoreError> {
-        let places = self.0.hub.places();
-        Ok(Position(Source::named(source).map_or(0, |source| places.get(source))))
+        let Some(source) = Source::named(source) else { return Ok(Position(0)) };
+        if self.0.hub.places().get(source) == 0 {
+            // A source that is far away didn't say at start where it ends; up to here, the view has what was missed.
+            let held = self.0.feed.places().await?.get(source);
+            self.0.hub.advance(source, held);
+        }
+        Ok(Position(self.0.hub.places().get(source)))
     }
 
     async fn handle(

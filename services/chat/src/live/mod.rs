@@ -43,7 +43,7 @@ struct Inner {
     feed: Feed,
     log: Arc<dyn Log>,
     keyring: Keyring,
-    epochs: Epochs,
+    sources: Vec<Arc<dyn EventSource>>,
     tokens: TokenCodec,
 }
 
@@ -69,7 +69,7 @@ impl Live {
             feed: Feed::new(store.views.clone()),
             log: store.log.clone(),
             keyring: store.executor.keyring().clone(),
-            epochs: Epochs::of(&sources),
+            sources,
             tokens,
         }))
     }
@@ -82,7 +82,7 @@ impl Live {
         cursor: Option<&str>,
         still: impl StillSignedIn,
     ) -> Result<mpsc::Receiver<Frame>, Failure> {
-        let cursors = FeedCursors::new(self.0.tokens.clone(), user, self.0.epochs);
+        let cursors = FeedCursors::new(self.0.tokens.clone(), user, Epochs::of(&self.0.sources));
         let from = cursor.map(|cursor| cursors.decode(cursor)).transpose()?;
         Ok(connection::start(self.clone(), user, cursors, from, Box::new(still)))
     }

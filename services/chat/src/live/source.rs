@@ -61,24 +61,33 @@ impl Places {
     }
 }
 
-/// Tells the present logs from those that were there before a restore.
+/// Tells the present logs from those that were there before a restore: four bytes of each source, zero as long as its epoch
+/// isn't known here. What isn't known on either side is taken to be the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Epochs([u8; 8]);
+pub(super) struct Epochs([[u8; 4]; 3]);
 
 impl Epochs {
-    /// Of these sources; one that isn't there counts as nil.
+    /// Of these sources, as far as they are known at the moment.
     pub(super) fn of(sources: &[Arc<dyn EventSource>]) -> Self {
-        let epoch = |name| {
-            sources.iter().find(|source| source.name() == name).map_or(Uuid::nil(), |source| source.epoch())
-        };
-        let epochs = Source::NAMES.map(epoch);
-        let joined = cqrs_core::derived_id(
-            "parlor feed epochs v1",
-            &[epochs[0].as_bytes(), epochs[1].as_bytes(), epochs[2].as_bytes()],
-        );
-        let mut first = [0; 8];
-        first.copy_from_slice(&joined.as_bytes()[8..]);
-        Self(first)
+        Self(Source::NAMES.map(|name| {
+            let source = sources.iter().find(|source| source.name() == name);
+            let epoch = source.map_or(Uuid::nil(), |source| source.epoch());
+            if epoch.is_nil() {
+                return [0; 4];
+            }
+            let derived = cqrs_core::derived_id("parlor feed epoch v1", &[epoch.as_bytes()]);
+            let mut tag = [0; 4];
+            tag.copy_from_slice(&derived.as_bytes()[12..]);
+            tag
+        }))
+    }
+
+    /// Whether a cursor with these was made of the same logs.
+    fn fit(self, made: Self) -> bool {
+        self.0
+            .into_iter()
+            .zip(made.0)
+            .all(|(present, made)| present == made || present == [0; 4] || made == [0; 4])
     }
 }
 
@@ -96,8 +105,8 @@ impl FeedCursors {
     }
 
     pub(super) fn encode(&self, places: &Places) -> String {
-        let mut content = Vec::with_capacity(24);
-        content.extend_from_slice(&self.epochs.0);
+        let mut content = Vec::with_capacity(28);
+        content.extend_from_slice(self.epochs.0.as_flattened());
         for place in places.0 {
             // LEB128: seven bits a byte, the lowest first.
             let mut rest = place;
@@ -114,8 +123,10 @@ impl FeedCursors {
     pub(super) fn decode(&self, cursor: &str) -> Result<Places, Failure> {
         let bad = || Failure::invalid("cursor", "is not a cursor of this feed");
         let content = self.tokens.decode(&self.purpose, cursor).map_err(|_| bad())?;
-        let (epochs, mut rest) = content.split_first_chunk::<8>().ok_or_else(bad)?;
-        if *epochs != self.epochs.0 {
+        let (made, mut rest) = content.split_first_chunk::<12>().ok_or_else(bad)?;
+        let mut epochs = [[0; 4]; 3];
+        epochs.as_flattened_mut().copy_from_slice(made);
+        if !self.epochs.fit(Epochs(epochs)) {
             return Err(Failure::EpochChanged);
         }
         let mut places = Places::default();
@@ -135,7 +146,7 @@ mod tests {
     use super::*;
 
     fn cursors(secret: u8, user: u128, epochs: u8) -> FeedCursors {
-        FeedCursors::new(TokenCodec::new(&[secret; 32]), Uuid::from_u128(user), Epochs([epochs; 8]))
+        FeedCursors::new(TokenCodec::new(&[secret; 32]), Uuid::from_u128(user), Epochs([[epochs; 4]; 3]))
     }
 
     #[test]
@@ -144,7 +155,15 @@ mod tests {
             let cursor = cursors(7, 1, 1).encode(&places);
             assert_eq!(cursors(7, 1, 1).decode(&cursor).unwrap(), places);
         }
-        assert!(cursors(7, 1, 1).encode(&Places([1_000_000, 10_000, 10_000])).len() < 50);
+        assert!(cursors(7, 1, 1).encode(&Places([1_000_000, 10_000, 10_000])).len() < 56);
+    }
+
+    #[test]
+    fn a_source_that_was_not_known_when_a_cursor_was_made_or_is_not_known_now_stands_in_nobodys_way() {
+        let (known, unknown) = (cursors(7, 1, 1), cursors(7, 1, 0));
+        let places = Places([1, 2, 3]);
+        assert_eq!(unknown.decode(&known.encode(&places)).unwrap(), places);
+        assert_eq!(known.decode(&unknown.encode(&places)).unwrap(), places);
     }
 
     #[test]

@@ -72,7 +72,8 @@ impl Projection for PeopleProjection {
                 active(user_id, false, out);
             }
             UserEvent::UserEnabled { user_id } => active(user_id, true, out),
-            UserEvent::UserStatusChanged { .. }
+            UserEvent::ProfileRefused { .. }
+            | UserEvent::UserStatusChanged { .. }
             | UserEvent::UserContactAdded { .. }
             | UserEvent::UserContactRemoved { .. } => {}
         }

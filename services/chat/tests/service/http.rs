@@ -227,3 +227,17 @@ fn every_route_of_the_contract_is_described_with_what_it_answers() {
         assert!(operation["security"].is_array(), "{method} {path} asks for no sign-in");
     }
 }
+
+#[tokio::test]
+async fn a_message_has_nothing_that_if_match_could_mean() {
+    let chat = Chat::start().await;
+    let (ann, bob) = (chat.user("Ann").await, chat.user("Bob").await);
+    let begin = json!({"kind": "group", "participants": [bob], "title": "Crew"});
+    let created = chat.call(ann, "POST", "/v1/conversations", Some(begin)).await;
+    let messages = format!("/v1/conversations/{}/messages", id(&created.body));
+    for version in ["\"7\"", "\"1\""] {
+        let hello = Some(json!({"content": "hello"}));
+        let sent = chat.call_with(bob, "POST", &messages, &[("if-match", version)], hello).await;
+        assert_eq!(sent.status, 201, "{version}: {}", sent.body);
+    }
+}

@@ -255,3 +255,16 @@ async fn views_filled_anew_in_another_order_say_the_same() {
     assert_eq!(world.inbox(BOB).await.len(), 3);
     assert_eq!(world.inbox(CY).await.len(), before.2.len() + 1);
 }
+
+#[tokio::test]
+async fn a_name_that_somebody_took_a_moment_before_is_waited_for() {
+    let world = World::with_three_in(Group).await;
+    let event = world.chat.tell(&group(1, ANN, "hello @Robert")).await.expect("told");
+    world.project().await;
+    // The view has the message, and not yet the name that was taken before it.
+    world.call_them(BOB, "Robert").await;
+    let reacting = world.react(&world.notify_of_chat, "chat.public", &event);
+    let (reacted, ()) = tokio::join!(reacting, world.project());
+    reacted.expect("reacts");
+    assert_eq!(world.inbox(BOB).await, [told("mention", "Ann · Team")]);
+}

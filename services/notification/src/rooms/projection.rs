@@ -77,7 +77,8 @@ fn user_said(said: &UserEvent, out: &mut Writes) {
         | UserEvent::UserProfileUpdated { user_id, display_name, .. } => {
             called(*user_id, display_name.text(), out);
         }
-        UserEvent::UserStatusChanged { .. }
+        UserEvent::ProfileRefused { .. }
+        | UserEvent::UserStatusChanged { .. }
         | UserEvent::UserContactAdded { .. }
         | UserEvent::UserContactRemoved { .. }
         | UserEvent::UserDisabled { .. }

@@ -71,7 +71,7 @@ impl From<UserRecord> for UserCard {
             state: match user.standing {
                 Standing::Active | Standing::Unknown => AccountState::Active,
                 Standing::Disabled => AccountState::Disabled,
-                Standing::Deleted => AccountState::Deleted,
+                Standing::Deleted | Standing::Refused => AccountState::Deleted,
             },
             created_at: user.created_at,
         }

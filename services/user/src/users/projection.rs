@@ -27,7 +27,7 @@ impl Projection for UsersProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 1,
+            version: 2,
             sqlite: include_str!("../../migrations/sqlite/users.sql"),
             postgres: include_str!("../../migrations/postgres/users.sql"),
             tables: &["users"],
@@ -97,6 +97,15 @@ fn user_changed(event: &Incoming<'_>, change: &UserEvent, out: &mut Writes) {
                     value_of(avatar_url.as_ref()),
                     event.meta.at
                 ],
+            );
+        }
+        // What auth said is undone, in whatever order the two were heard of: nobody is there.
+        UserEvent::ProfileRefused { .. } => {
+            insert(event, id.into(), version, "", None, out);
+            out.run(
+                "UPDATE {p}users SET version = ?2, state = 'deleted', display_name = '', folded_name = '', email = NULL,
+                   email_key = NULL WHERE id = ?1",
+                params![id, version],
             );
         }
         UserEvent::ProfileUpdated { display_name, bio, avatar_url } => out.run(

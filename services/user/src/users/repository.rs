@@ -83,7 +83,7 @@ impl Record for UserRecord {
     fn to_persistence(&self) -> Vec<Value> {
         let state = match self.standing {
             Standing::Disabled => "disabled",
-            Standing::Deleted => "deleted",
+            Standing::Deleted | Standing::Refused => "deleted",
             Standing::Active | Standing::Unknown => "active",
         };
         params![
