@@ -38,11 +38,16 @@ impl ServiceName {
 
     /// The name of the source of its public events.
     pub fn public(self) -> &'static str {
+        self.public_source()[0]
+    }
+
+    /// The same, as the one source that is followed.
+    pub fn public_source(self) -> &'static [&'static str; 1] {
         match self {
-            Self::Auth => "auth.public",
-            Self::User => "user.public",
-            Self::Chat => "chat.public",
-            Self::Notification => "notification.public",
+            Self::Auth => &["auth.public"],
+            Self::User => &["user.public"],
+            Self::Chat => &["chat.public"],
+            Self::Notification => &["notification.public"],
         }
     }
 
@@ -73,6 +78,16 @@ impl ServiceName {
             Self::User => &[Self::Auth],
             Self::Chat => &[],
             Self::Notification => &[Self::Auth, Self::Chat],
+        }
+    }
+
+    /// The services whose events come, by way of reactors, to be events of its own, however many lie between.
+    pub fn turns(self) -> &'static [Self] {
+        match self {
+            Self::Auth => &[Self::User],
+            Self::User => &[Self::Auth],
+            Self::Chat => &[],
+            Self::Notification => &[Self::Auth, Self::User, Self::Chat],
         }
     }
 
@@ -250,6 +265,18 @@ mod tests {
         assert!(refused(&config).contains("keys_store.url"), "{}", refused(&config));
         config.keys_store.url = url();
         assert_eq!(Roles::of(&[ServiceName::Chat], None).check(&config), Ok(()));
+    }
+
+    #[test]
+    fn what_a_service_turns_follows_from_what_each_reacts_to() {
+        for service in ServiceName::ALL {
+            let mut turned = BTreeSet::new();
+            let mut next = vec![service];
+            while let Some(one) = next.pop() {
+                next.extend(one.reacts_to().iter().filter(|from| **from != service && turned.insert(**from)));
+            }
+            assert_eq!(turned, service.turns().iter().copied().collect(), "{service}");
+        }
     }
 
     #[test]

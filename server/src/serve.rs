@@ -12,7 +12,7 @@ use crate::config::{Config, MetricsListen};
 use crate::http::entrance::Entrance;
 use crate::http::health::Health;
 use crate::http::{listener, metrics};
-use crate::instance::{Base, Instance, OpenError, Others};
+use crate::instance::{Base, Instance, Kafka, OpenError};
 use crate::roles::Roles;
 use crate::telemetry;
 
@@ -52,10 +52,10 @@ pub async fn serve(config: &Config, roles: &Roles) -> anyhow::Result<()> {
     background.spawn(async move { admin::serve(socket, serves, &data, stopping).await });
     let serving = tokio::spawn(listener::serve(api, entrance.router(), stopped.clone()));
 
-    let others = Others::of(config, roles)?;
+    let kafka = Kafka::of(config, roles)?;
     let opened = tokio::select! {
         () = asked.wait() => None,
-        opened = open(config, roles, &base, &others, &health) => Some(opened?),
+        opened = open(config, roles, &base, kafka.as_ref(), &health) => Some(opened?),
     };
     let running = opened.map(|instance| {
         health.opened(&instance);
@@ -92,11 +92,11 @@ async fn open(
     config: &Config,
     roles: &Roles,
     base: &Arc<Base>,
-    others: &Others,
+    kafka: Option<&Kafka>,
     health: &Health,
 ) -> Result<Instance, OpenError> {
     loop {
-        let error = match Instance::open(config, roles, base, others).await {
+        let error = match Instance::open(config, roles, base, kafka).await {
             Ok(instance) => return Ok(instance),
             Err(error) => error,
         };

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use super::{Answer, Operator, Progress, Task};
 use crate::config::Config;
 use crate::http::health::Health;
-use crate::instance::{Base, Instance, Others};
+use crate::instance::{Base, Instance};
 use crate::roles::Roles;
 
 /// Opens the instance, carries out the task and closes it again.
@@ -17,7 +17,7 @@ pub(super) async fn ask(
     report: impl FnMut(Progress) + Send,
 ) -> anyhow::Result<Answer> {
     let base = Arc::new(Base::open(config)?);
-    let instance = Instance::open(config, &Roles::default(), &base, &Others::None).await?;
+    let instance = Instance::open(config, &Roles::default(), &base, None).await?;
     let (_stop, stopped) = watch::channel(false);
     let health = Arc::new(Health::of(&instance, stopped));
     Ok(Operator::of(&instance, health).run(task, report).await?)

@@ -69,6 +69,9 @@ fn text(task: &Task, answer: &Answer) -> (String, ExitCode) {
             for missing in &readiness.missing {
                 let _ = writeln!(text, "  {missing}");
             }
+            for trouble in &readiness.kafka {
+                let _ = writeln!(text, "  {trouble}");
+            }
             for standing in &readiness.standing {
                 let _ = writeln!(
                     text,

@@ -17,7 +17,7 @@ use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use crate::instance::Instance;
+use crate::instance::{Instance, Kafka};
 use crate::roles::ServiceName;
 
 /// How long a store may take to answer.
@@ -40,6 +40,7 @@ struct Open {
     auth: Option<Arc<dyn EventSource>>,
     /// Where they ended when they were first heard of.
     auth_began: OnceLock<Position>,
+    kafka: Option<Kafka>,
 }
 
 struct Checked {
@@ -57,6 +58,9 @@ pub struct Readiness {
     pub missing: Vec<String>,
     /// Views and reactors that stand still. The others go on; what is missing is in the log and in `parlor views status`.
     pub standing: Vec<Standing>,
+    /// What is wrong with Kafka. A process that is ready goes on without it; what it hears of others comes later.
+    #[serde(default)]
+    pub kafka: Vec<String>,
 }
 
 /// An event handler that doesn't get past an event.
@@ -104,6 +108,7 @@ impl Health {
             services: checked.collect(),
             auth: instance.sources.public_of(ServiceName::Auth).cloned(),
             auth_began: OnceLock::new(),
+            kafka: instance.kafka.clone(),
         };
         // Only the first one counts, and there is only one.
         let _ = self.open.set(open);
@@ -111,7 +116,7 @@ impl Health {
 
     /// Asks the stores, and looks at what follows them.
     pub async fn check(&self) -> Readiness {
-        let (mut missing, mut standing) = (Vec::new(), Vec::new());
+        let (mut missing, mut standing, mut kafka) = (Vec::new(), Vec::new(), Vec::new());
         if *self.stop.borrow() {
             missing.push("the process is stopping".to_owned());
         }
@@ -121,11 +126,12 @@ impl Health {
                 let asked = open.services.iter().map(Checked::ask);
                 missing.extend(futures::future::join_all(asked).await.into_iter().flatten());
                 missing.extend(open.lets_in());
+                kafka = open.kafka.as_ref().map(Kafka::troubles).unwrap_or_default();
                 standing = open.services.iter().flat_map(Checked::standing).collect();
             }
         }
         let status = if missing.is_empty() { "ready" } else { "unready" };
-        Readiness { status: status.to_owned(), missing, standing }
+        Readiness { status: status.to_owned(), missing, standing, kafka }
     }
 }
 
@@ -134,7 +140,7 @@ impl Open {
     fn lets_in(&self) -> Option<String> {
         let auth = self.auth.as_ref()?;
         if auth.epoch().is_nil() {
-            return Some("Kafka doesn't answer, or nothing has come from auth yet".to_owned());
+            return Some("nothing has been heard of auth yet, by Kafka".to_owned());
         }
         let began = *self.auth_began.get_or_init(|| *auth.head().borrow());
         let progress = self.services.iter().flat_map(|service| service.events.progress());

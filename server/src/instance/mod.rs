@@ -1,5 +1,6 @@
 //! One Parlor, or a process of one: its services on their stores, wired to each other.
 
+mod kafka;
 mod mesh;
 mod services;
 mod sources;
@@ -21,9 +22,10 @@ use parlor_chat::live::Live;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+pub use kafka::Kafka;
 pub use mesh::{Mesh, Node};
 pub use services::descriptions;
-pub use sources::{Others, Sources};
+pub use sources::Sources;
 pub(crate) use stores::Pools;
 pub use stores::{Base, Ground};
 
@@ -60,6 +62,9 @@ pub enum OpenError {
     /// The signing keys.
     #[error("the signing keys can't be told of: {0}")]
     SigningKeys(Failure),
+    /// The brokers' settings.
+    #[error("kafka: {0}")]
+    Kafka(String),
     /// The mail server's settings.
     #[error("mail: {0}")]
     Mail(String),
@@ -138,24 +143,27 @@ pub struct Instance {
     pub live: Option<Live>,
     /// Every source of events.
     pub sources: Sources,
+    /// Kafka, where it is configured.
+    pub kafka: Option<Kafka>,
     outbox: Option<OutboxWorker>,
 }
 
 impl Instance {
     /// Opens the stores of the process's services, making what isn't there, and puts the services on them. Of the
-    /// services that it doesn't run it hears as `others` says.
+    /// services that it doesn't run it hears by `kafka`.
     pub async fn open(
         config: &Config,
         roles: &Roles,
         base: &Arc<Base>,
-        others: &Others,
+        kafka: Option<&Kafka>,
     ) -> Result<Self, OpenError> {
         let ground = Ground::open(config, base.clone()).await?;
-        services::assemble(config, roles, ground, others).await
+        services::assemble(config, roles, ground, kafka.cloned()).await
     }
 
     /// Makes and upgrades the tables of these services' stores, and nothing else.
     pub async fn migrate(config: &Config, roles: &Roles, base: &Arc<Base>) -> Result<(), OpenError> {
+        let config = &Config { migrate_on_start: true, ..config.clone() };
         let ground = Ground::open(config, base.clone()).await?;
         services::open_stores(config, roles, &ground).await.map(drop)
     }

@@ -16,7 +16,8 @@ use parlor_auth::{Admission, AdmissionProjection, Auth, AuthOptions, FollowsAdmi
 use parlor_chat::live::{Live, QueueLimits};
 use tokio::sync::watch;
 
-use super::{Ground, Instance, OpenError, Others, Service, Sources};
+use super::kafka::Reacts;
+use super::{Ground, Instance, Kafka, OpenError, Service, Sources};
 use crate::config::Config;
 use crate::roles::{Roles, ServiceName};
 
@@ -47,7 +48,7 @@ pub(super) async fn open_stores(
         if keeper(roles) == Some(*service) {
             projections.push(Arc::new(AdmissionProjection));
         }
-        async move { (*service, ground.service(config, *service, projections).await) }
+        async move { (*service, ground.service(config, roles, *service, projections).await) }
     });
     let (mut stores, mut unreachable) = (Vec::new(), Vec::new());
     for (service, opened) in futures::future::join_all(opening).await {
@@ -67,7 +68,7 @@ pub(super) async fn assemble(
     config: &Config,
     roles: &Roles,
     ground: Ground,
-    others: &Others,
+    mut kafka: Option<Kafka>,
 ) -> Result<Instance, OpenError> {
     let stores = open_stores(config, roles, &ground).await?;
     // Before anything is recorded: that would make an older log longer.
@@ -78,7 +79,9 @@ pub(super) async fn assemble(
     for (service, store) in &stores {
         sources.add(&ground, *service, store);
     }
-    others.add_to(&mut sources, roles);
+    if let Some(kafka) = &mut kafka {
+        sources.add_elsewhere(kafka, roles);
+    }
     let secret = InstanceSecret::new(ground.base.secret);
     let admission = Admission::new(TokenSettings::of_instance(&config.public_url()), &secret);
     let mut instance = Instance {
@@ -88,6 +91,7 @@ pub(super) async fn assemble(
         admission,
         live: None,
         sources,
+        kafka,
         outbox: None,
         ground,
     };
@@ -107,6 +111,7 @@ impl Instance {
         let wiring = Wiring {
             ground: &self.ground,
             sources: &self.sources,
+            kafka: self.kafka.as_ref(),
             admission: &self.admission,
             keeps_admission: keeper(&self.roles) == Some(service),
             deadline: config.deadline(),
@@ -136,6 +141,7 @@ impl Instance {
 struct Wiring<'a> {
     ground: &'a Ground,
     sources: &'a Sources,
+    kafka: Option<&'a Kafka>,
     admission: &'a Admission,
     /// Whether what lets requests in is kept in this service's store.
     keeps_admission: bool,
@@ -160,7 +166,10 @@ impl Wiring<'_> {
             queries: parlor_auth::queries(&auth, &store.views).build()?,
             routes: parlor_auth::routes(),
             reactors: vec![users.name()],
-            events: self.react(self.events(ServiceName::Auth, &store), users, &store).build()?,
+            events: {
+                let events = self.events(ServiceName::Auth, &store, &[(users.name(), users.sources())])?;
+                self.react(events, users, &store).build()?
+            },
             commands,
             store,
         };
@@ -176,7 +185,11 @@ impl Wiring<'_> {
             queries: parlor_user::queries(&deps).build()?,
             routes: parlor_user::routes(),
             reactors: vec![profile.name()],
-            events: self.react(self.events(ServiceName::User, &store), profile, &store).build()?,
+            events: {
+                let events =
+                    self.events(ServiceName::User, &store, &[(profile.name(), profile.sources())])?;
+                self.react(events, profile, &store).build()?
+            },
             commands,
             store,
         })
@@ -193,7 +206,7 @@ impl Wiring<'_> {
             queries: parlor_chat::queries(&deps).build()?,
             routes: parlor_chat::routes().merge(parlor_chat::live::sse::routes(live.clone())),
             reactors: Vec::new(),
-            events: self.events(ServiceName::Chat, &store).subscribe(Arc::new(live.clone())).build()?,
+            events: self.events(ServiceName::Chat, &store, &[])?.subscribe(Arc::new(live.clone())).build()?,
             store,
         };
         Ok((service, live))
@@ -206,7 +219,8 @@ impl Wiring<'_> {
         let of_chat = parlor_notification::notify_of_chat(&deps, &commands, users);
         let of_sign_ins = parlor_notification::notify_of_sign_ins(&deps, &commands);
         let reactors = vec![of_chat.name(), of_sign_ins.name()];
-        let events = self.react(self.events(ServiceName::Notification, &store), of_chat, &store);
+        let reacts = [(of_chat.name(), of_chat.sources()), (of_sign_ins.name(), of_sign_ins.sources())];
+        let events = self.react(self.events(ServiceName::Notification, &store, &reacts)?, of_chat, &store);
         Ok(Service {
             service: ServiceName::Notification,
             queries: parlor_notification::queries(&deps).build()?,
@@ -223,19 +237,29 @@ impl Wiring<'_> {
         Ok(list.layer(Tracing).layer(Deadline(self.deadline)).layer(Idempotency::default()).build()?)
     }
 
-    /// The handlers of a service's projections, with every source of public events.
-    fn events(&self, service: ServiceName, store: &ServiceStore) -> EventBusBuilder {
-        let events = store.subscribe_projections(&self.sources.public());
+    /// The handlers of a service's projections, with every source of public events; what sends its own to Kafka, where
+    /// that is configured; and what this process knows of who is let in, if that is kept here.
+    fn events(
+        &self,
+        service: ServiceName,
+        store: &ServiceStore,
+        reactors: &[Reacts],
+    ) -> Result<EventBusBuilder, OpenError> {
+        let mut events = store.subscribe_projections(&self.sources.public());
+        if let Some(kafka) = self.kafka {
+            let relay = kafka.relay(self.ground, service, store, self.sources, reactors)?;
+            events = events.subscribe(Arc::new(relay));
+        }
         if !self.keeps_admission {
-            return events;
+            return Ok(events);
         }
         tracing::debug!(%service, "what lets requests in is kept in its store");
-        events.subscribe(Arc::new(FollowsAdmission::new(
+        Ok(events.subscribe(Arc::new(FollowsAdmission::new(
             self.admission.clone(),
             store.views.clone(),
             self.ground.keyring.clone(),
             self.ground.clock.clone(),
-        )))
+        ))))
     }
 
     /// A reactor keeps its place in its service's log store.

@@ -4,59 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use cqrs_core::{Batch, EventSource, LogSource, Position, PublicSource, Publisher, StoreError};
+use cqrs_core::{EventSource, LogSource, PublicSource, Publisher};
 use cqrs_sql::ServiceStore;
-use tokio::sync::watch;
 
-use super::{Elsewhere, Ground, OpenError};
-use crate::config::Config;
+use super::{Elsewhere, Ground, Kafka};
 use crate::roles::{Roles, ServiceName};
-
-/// How a process hears of the services that it doesn't run.
-pub enum Others {
-    /// Not at all: it runs all of them.
-    None,
-    /// Not yet.
-    Unheard,
-}
-
-impl Others {
-    /// What the configuration says.
-    pub fn of(_: &Config, roles: &Roles) -> Result<Self, OpenError> {
-        Ok(if roles.are_all() { Self::None } else { Self::Unheard })
-    }
-
-    /// Adds the sources that the process's services follow, and that it has to hear of from elsewhere.
-    pub(super) fn add_to(&self, sources: &mut Sources, roles: &Roles) {
-        let followed = roles.services.iter().flat_map(|service| service.follows()).copied();
-        // What lets requests in is followed by every process.
-        let followed: BTreeSet<_> = followed.chain([ServiceName::Auth]).collect();
-        for service in followed.difference(&roles.services) {
-            match self {
-                Self::None => {}
-                Self::Unheard => sources.add_elsewhere(*service, Arc::new(Unheard(service.public()))),
-            }
-        }
-    }
-}
-
-struct Unheard(&'static str);
-
-#[async_trait::async_trait]
-impl EventSource for Unheard {
-    fn name(&self) -> &'static str {
-        self.0
-    }
-    fn epoch(&self) -> uuid::Uuid {
-        uuid::Uuid::nil()
-    }
-    async fn read(&self, after: Position, _: usize) -> Result<Batch, StoreError> {
-        Ok(Batch { events: Vec::new(), upto: after })
-    }
-    fn head(&self) -> watch::Receiver<Position> {
-        watch::channel(Position(0)).1
-    }
-}
 
 /// The sources of a process.
 #[derive(Clone, Default)]
@@ -79,9 +31,14 @@ impl Sources {
         self.public.insert(service.name(), source);
     }
 
-    /// Adds the public events of a service that runs elsewhere.
-    pub(super) fn add_elsewhere(&mut self, service: ServiceName, source: Arc<dyn EventSource>) {
-        self.elsewhere.insert(service.name(), source);
+    /// Adds what the process's services follow and other processes make public.
+    pub(super) fn add_elsewhere(&mut self, kafka: &mut Kafka, roles: &Roles) {
+        let followed = roles.services.iter().flat_map(|service| service.follows()).copied();
+        // What lets requests in is followed by every process.
+        let followed: BTreeSet<_> = followed.chain([ServiceName::Auth]).collect();
+        for service in followed.difference(&roles.services) {
+            self.elsewhere.insert(service.name(), kafka.source(*service));
+        }
     }
 
     /// The public events of the services that run elsewhere.

@@ -1,18 +1,21 @@
 //! Where each store lies, and opening them.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use cqrs_core::{
-    Clock, ExecutorOptions, InstanceKey, KeyStore as _, Keyring, Projection, SystemClock, TokenCodec,
+    Clock, ExecutorOptions, InstanceKey, KeyStore as _, Keyring, Projection, StoreError, SystemClock,
+    TokenCodec,
 };
-use cqrs_sql::{Location, LogOptions, OpenService, PoolOptions, Pools, ServiceStore, SqlKeyStore};
+use cqrs_sql::{Location, LogOptions, OpenService, Pool, PoolOptions, ServiceStore, SqlKeyStore, ViewsAt};
+use parking_lot::Mutex;
 use uuid::Uuid;
 
 use super::OpenError;
 use crate::config::{Config, StoreUrl};
 use crate::data_dir::{DataDir, DataDirError};
-use crate::roles::ServiceName;
+use crate::roles::{Roles, ServiceName};
 
 /// What a process has before it opens any store: its folder, and the secret of its instance.
 pub struct Base {
@@ -48,6 +51,24 @@ pub struct Ground {
 /// Connections that read a service's log or views on SQLite, each.
 const READERS: usize = 4;
 
+/// A pool for each database: stores that lie in one share its connections.
+struct Pools {
+    options: PoolOptions,
+    open: Mutex<HashMap<String, Pool>>,
+}
+
+impl Pools {
+    fn at(&self, url: &str) -> Result<Pool, StoreError> {
+        let mut open = self.open.lock();
+        if let Some(pool) = open.get(url) {
+            return Ok(pool.clone());
+        }
+        let pool = Pool::with_options(url, self.options.clone())?;
+        open.insert(url.to_owned(), pool.clone());
+        Ok(pool)
+    }
+}
+
 /// Where a store lies: in the schema of this name, or in what `file` makes the path of.
 fn location(
     pools: &Pools,
@@ -68,16 +89,18 @@ impl Ground {
     /// Opens what lies under all stores.
     pub async fn open(config: &Config, base: Arc<Base>) -> Result<Self, OpenError> {
         let ca_file = config.postgres.ca_file.clone();
-        let pools = Pools::new(PoolOptions { ca_file, ..PoolOptions::of(config.postgres.pool_size) });
+        let options = PoolOptions { ca_file, ..PoolOptions::of(config.postgres.pool_size) };
+        let pools = Pools { options, open: Mutex::default() };
         let log_options = LogOptions {
             ledger_retention: config.ledger_retention(),
             readers: READERS,
+            migrate: config.migrate_on_start,
             ..LogOptions::default()
         };
         let location =
             location(&pools, config.keys_url(), "keys".to_owned(), || Ok(base.data.join("keys.db")))?;
         let failed = |error| OpenError::store("the keys' store", error);
-        let keys = SqlKeyStore::open(&location).await.map_err(failed)?;
+        let keys = SqlKeyStore::open_with(&location, config.migrate_on_start).await.map_err(failed)?;
         // The stores belong to one secret: with another one, claims and stored answers would not be found again.
         let mark = InstanceKey::new(&base.secret).hash(&[b"the instance that these stores belong to"]);
         let held = keys.ensure(vec![(Uuid::nil(), mark)]).await.map_err(failed)?;
@@ -98,6 +121,7 @@ impl Ground {
     pub async fn service(
         &self,
         config: &Config,
+        roles: &Roles,
         service: ServiceName,
         projections: Vec<Arc<dyn Projection>>,
     ) -> Result<ServiceStore, OpenError> {
@@ -107,10 +131,18 @@ impl Ground {
                 Ok(self.base.data.folder(name)?.join(format!("{part}.db")))
             })
         };
+        let kept = location(config.views_url(service), "views")?;
+        let replica = config.store(service).views_replica_url.as_deref();
+        let copy = replica.map(|url| location(StoreUrl::Postgres(url), "views")).transpose()?;
+        let views = match (roles.handle_events(), copy) {
+            (true, None) => ViewsAt::Kept(kept),
+            (true, Some(copy)) => ViewsAt::Copied { kept, copy },
+            (false, copy) => ViewsAt::Read(copy.unwrap_or(kept)),
+        };
         let open = OpenService {
             name,
             log: location(config.log_url(service), "log")?,
-            views: location(config.views_url(service), "views")?.into(),
+            views,
             write_schema: service.write_schema(),
             projections,
             keyring: self.keyring.clone(),
