@@ -514,6 +514,9 @@ export type Profile = {
   statusText?: string | null;
 };
 
+/** Whether there is a profile. */
+export type ProfileState = "pending" | "ready" | "refused";
+
 /** A time of every day during which somebody isn't told of messages. */
 export type QuietHours = {
   /** When it begins, by the clock of `time_zone`: `22:00`. */
@@ -526,6 +529,8 @@ export type QuietHours = {
 
 /** Whether the instance can do its work. */
 export type Readiness = {
+  /** What is wrong with Kafka. A process that is ready goes on without it; what it hears of others comes later. */
+  kafka?: string[];
   /** What is missing. */
   missing: string[];
   /** Views and reactors that stand still. The others go on; what is missing is in the log and in `parlor views status`. */
@@ -637,6 +642,7 @@ export type SignedIn = {
   accessToken: string;
   /** Seconds that the access token lives. */
   expiresIn: number;
+  profile?: ProfileState | null;
   /** Gets the next pair; each is good once. */
   refreshToken: string;
   /** The session. */
@@ -703,6 +709,13 @@ export type UserAuthInfo = {
   emailVerified: boolean;
   /** When the password was chosen; null where there is none. */
   passwordChangedAt?: string | null;
+  /**
+   * Whether there is a profile: `pending` from registration on for moments, or while the user service is down; `refused`
+   * if none can be made, for good. Such an account can only be deleted (`DELETE /v1/users/me`), which frees its address.
+   */
+  profile: ProfileState;
+  /** Why it was refused: the code of the refusal; null otherwise. */
+  profileRefusal?: string | null;
   /** What they may do beyond what everyone may. */
   roles: string[];
   /** Live sessions, newest first. */

@@ -55,8 +55,10 @@ async fn what_one_process_was_told_every_other_one_knows_at_once() {
         assert_eq!(sent.status, 201, "{sent:?}");
         // chat → Kafka → notification's reactor → its log → its view.
         let wanted = sent.position.unwrap();
-        let inbox = all.call("notification", "GET", "/v1/notifications", Some(&bob.token), &[&wanted], None).await;
-        let kinds: Vec<_> = inbox.body["items"].as_array().unwrap().iter().map(|told| &told["kind"]).collect();
+        let inbox =
+            all.call("notification", "GET", "/v1/notifications", Some(&bob.token), &[&wanted], None).await;
+        let kinds: Vec<_> =
+            inbox.body["items"].as_array().unwrap().iter().map(|told| &told["kind"]).collect();
         assert!(kinds.contains(&&json!("mention")), "{inbox:?}");
     }
     // The account hears of its profile: auth → user → auth.
