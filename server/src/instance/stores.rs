@@ -52,12 +52,19 @@ pub struct Ground {
 const READERS: usize = 4;
 
 /// A pool for each database: stores that lie in one share its connections.
-struct Pools {
+pub(crate) struct Pools {
     options: PoolOptions,
     open: Mutex<HashMap<String, Pool>>,
 }
 
 impl Pools {
+    /// None yet; they are made when they are needed.
+    pub(crate) fn new(config: &Config) -> Self {
+        let ca_file = config.postgres.ca_file.clone();
+        let options = PoolOptions { ca_file, ..PoolOptions::of(config.postgres.pool_size) };
+        Self { options, open: Mutex::default() }
+    }
+
     fn at(&self, url: &str) -> Result<Pool, StoreError> {
         let mut open = self.open.lock();
         if let Some(pool) = open.get(url) {
@@ -67,20 +74,20 @@ impl Pools {
         open.insert(url.to_owned(), pool.clone());
         Ok(pool)
     }
-}
 
-/// Where a store lies: in the schema of this name, or in what `file` makes the path of.
-fn location(
-    pools: &Pools,
-    url: StoreUrl<'_>,
-    schema: String,
-    file: impl FnOnce() -> Result<PathBuf, DataDirError>,
-) -> Result<Location, OpenError> {
-    match url {
-        StoreUrl::Sqlite => Ok(Location::Sqlite(file()?)),
-        StoreUrl::Postgres(url) => {
-            let pool = pools.at(url).map_err(|error| OpenError::store(schema.clone(), error))?;
-            Ok(Location::Postgres { pool, schema })
+    /// Where a store lies: in the schema of this name, or in what `file` makes the path of.
+    pub(crate) fn location(
+        &self,
+        url: StoreUrl<'_>,
+        schema: String,
+        file: impl FnOnce() -> Result<PathBuf, DataDirError>,
+    ) -> Result<Location, OpenError> {
+        match url {
+            StoreUrl::Sqlite => Ok(Location::Sqlite(file()?)),
+            StoreUrl::Postgres(url) => {
+                let pool = self.at(url).map_err(|error| OpenError::store(schema.clone(), error))?;
+                Ok(Location::Postgres { pool, schema })
+            }
         }
     }
 }
@@ -88,9 +95,7 @@ fn location(
 impl Ground {
     /// Opens what lies under all stores.
     pub async fn open(config: &Config, base: Arc<Base>) -> Result<Self, OpenError> {
-        let ca_file = config.postgres.ca_file.clone();
-        let options = PoolOptions { ca_file, ..PoolOptions::of(config.postgres.pool_size) };
-        let pools = Pools { options, open: Mutex::default() };
+        let pools = Pools::new(config);
         let log_options = LogOptions {
             ledger_retention: config.ledger_retention(),
             readers: READERS,
@@ -98,7 +103,7 @@ impl Ground {
             ..LogOptions::default()
         };
         let location =
-            location(&pools, config.keys_url(), "keys".to_owned(), || Ok(base.data.join("keys.db")))?;
+            pools.location(config.keys_url(), "keys".to_owned(), || Ok(base.data.join("keys.db")))?;
         let failed = |error| OpenError::store("the keys' store", error);
         let keys = SqlKeyStore::open_with(&location, config.migrate_on_start).await.map_err(failed)?;
         // The stores belong to one secret: with another one, claims and stored answers would not be found again.
@@ -127,7 +132,7 @@ impl Ground {
     ) -> Result<ServiceStore, OpenError> {
         let name = service.name();
         let location = |url, part: &str| {
-            location(&self.pools, url, format!("{name}_{part}"), || {
+            self.pools.location(url, format!("{name}_{part}"), || {
                 Ok(self.base.data.folder(name)?.join(format!("{part}.db")))
             })
         };

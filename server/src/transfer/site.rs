@@ -80,7 +80,7 @@ impl Site {
 
     /// The same of some services only.
     pub(super) fn with(config: Config, services: &[ServiceName]) -> Result<Self, OpenError> {
-        let pools = Pools::new(&config, services)?;
+        let pools = Pools::new(&config);
         let at = |url, schema: &str, file: &str| {
             pools.location(url, schema.to_owned(), || Ok(config.data_dir.join(file)))
         };

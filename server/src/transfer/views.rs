@@ -6,13 +6,13 @@ use cqrs_sql::RebuildProgress;
 
 use super::bar::Bar;
 use crate::config::Config;
-use crate::instance::{Base, Instance, Others};
+use crate::instance::{Base, Instance};
 use crate::roles::Roles;
 
 /// Makes every view of an instance that isn't running.
 pub(super) async fn build(config: &Config) -> anyhow::Result<()> {
     let base = Arc::new(Base::open(config)?);
-    let instance = Instance::open(config, &Roles::default(), &base, &Others::None).await?;
+    let instance = Instance::open(config, &Roles::default(), &base, None).await?;
     let mut todo = Vec::new();
     for service in &instance.services {
         let sources = instance.sources.of(service.name());
