@@ -186,10 +186,6 @@ impl Installation {
         (output.status.success(), said.concat())
     }
 
-    pub fn port(&self, name: &str) -> u16 {
-        self.processes[name].port
-    }
-
     pub async fn ready(&self, name: &str) {
         until(&format!("{name} is ready"), async || {
             let answer = self.try_call(name, "GET", "/health/ready", None, &[], None).await?;
