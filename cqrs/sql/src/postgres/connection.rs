@@ -1,4 +1,4 @@
-//! A connection on loan: every request is bounded in time, and one that was given up never goes back to the pool.
+//! A connection on loan: every request is bounded in time, and none goes back to the pool with an answer outstanding.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -40,6 +40,13 @@ impl Held {
         match self {
             Self::Pooled(object) => object,
             Self::Own(client) => client,
+        }
+    }
+
+    /// Gives the connection up; a pool has room for another one then.
+    fn close(self) {
+        if let Self::Pooled(object) = self {
+            drop(Object::take(object));
         }
     }
 }
@@ -141,6 +148,10 @@ impl Connection {
     }
 }
 
+/// How long what was given up may still take, before its connection is given up as well. Making a new one costs a busy
+/// server more than an answer that nobody wants.
+const LAST_ORDERS: Duration = Duration::from_secs(2);
+
 /// How long to try to tell the server that nobody waits for a statement any more.
 const CANCEL: Duration = Duration::from_secs(2);
 
@@ -151,35 +162,19 @@ impl Drop for Connection {
         if !pending && !open {
             return;
         }
-        let client = match held {
-            // Its place in the pool is free for a new one at once.
-            Held::Pooled(object) => Dropped::Taken(Object::take(object)),
-            Held::Own(client) => Dropped::Own(client),
-        };
-        let (token, tls) = (client.cancel_token(), self.tls.clone());
-        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (token, tls) = (held.client().cancel_token(), self.tls.clone());
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return held.close() };
         runtime.spawn(async move {
-            if pending && !client.is_closed() {
+            // Answered behind everything else: the connection is as good as new.
+            let last = held.client().batch_execute(if open { "ROLLBACK" } else { "" });
+            if let Ok(Ok(())) = tokio::time::timeout(LAST_ORDERS, last).await {
+                return;
+            }
+            if !held.client().is_closed() {
                 let _ = tokio::time::timeout(CANCEL, token.cancel_query(tls)).await;
             }
             // Closed only now: a pooler knows whom to cancel as long as the client is there.
-            drop(client);
+            held.close();
         });
-    }
-}
-
-/// A connection that doesn't go back.
-enum Dropped {
-    Taken(deadpool_postgres::ClientWrapper),
-    Own(Client),
-}
-
-impl std::ops::Deref for Dropped {
-    type Target = Client;
-    fn deref(&self) -> &Client {
-        match self {
-            Self::Taken(client) => client,
-            Self::Own(client) => client,
-        }
     }
 }

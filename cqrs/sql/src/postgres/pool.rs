@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::StoreError;
-use deadpool_postgres::{Manager, ManagerConfig, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
 use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
@@ -29,7 +29,7 @@ pub struct PoolOptions {
 impl PoolOptions {
     /// At most `size` connections, the rest by default.
     pub fn of(size: usize) -> Self {
-        Self { size, ca_file: None, patience: Duration::from_millis(2500) }
+        Self { size, ca_file: None, patience: Duration::from_secs(2) }
     }
 }
 
@@ -52,6 +52,9 @@ impl std::fmt::Debug for Pool {
 
 /// The longest that a step in the background takes: a batch of a projection, the tables of a view.
 pub(crate) const BACKGROUND: Duration = Duration::from_secs(30);
+
+/// The longest that making a connection takes, with encryption and password.
+const CONNECTED: Duration = Duration::from_secs(10);
 
 /// What is sent and not acknowledged for as long means that the connection is lost, whatever TCP hopes for.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
@@ -77,7 +80,7 @@ impl Pool {
         config.connect_timeout(patience).tcp_user_timeout(UNACKNOWLEDGED);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
         let manager = Manager::from_config(config.clone(), tls.clone(), recycling);
-        let timeouts = Timeouts { wait: Some(patience), create: Some(patience), recycle: Some(patience) };
+        let timeouts = Timeouts { wait: Some(patience), create: Some(CONNECTED), recycle: Some(patience) };
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(options.size)
             .timeouts(timeouts)
@@ -100,11 +103,25 @@ impl Pool {
     /// A connection from the pool, for what may take `patience` in all.
     pub(crate) async fn get_for(&self, patience: Duration) -> Result<Connection, StoreError> {
         let until = Instant::now() + patience;
-        let object = match tokio::time::timeout_at(until, self.0.pool.get()).await {
-            Ok(got) => got.map_err(|error| self.unreachable(pool_error(&error, self.0.options.size)))?,
+        let object = match tokio::time::timeout_at(until, self.object()).await {
+            Ok(got) => got?,
             Err(_) => return Err(self.too_late()),
         };
         Ok(Connection::new(Held::Pooled(object), self.0.tls.clone(), patience, until))
+    }
+
+    async fn object(&self) -> Result<Object, StoreError> {
+        let pool = &self.0.pool;
+        let got = if pool.status().available > 0 {
+            pool.get().await
+        } else {
+            // A new connection is made to the end, whether or not who asked still waits: were each begun anew and given up,
+            // a server that is slow to let anybody in would let in nobody.
+            let pool = pool.clone();
+            let getting = tokio::spawn(async move { pool.get().await });
+            getting.await.map_err(|error| StoreError::Unavailable(error.to_string()))?
+        };
+        got.map_err(|error| self.unreachable(pool_error(&error, self.0.options.size)))
     }
 
     /// A connection of one's own, outside the pool, on which what is asked may take `patience`.
@@ -117,7 +134,7 @@ impl Pool {
     /// A connection of one's own whose requests may take as long as they take: copies of whole stores.
     pub(crate) async fn connect_unbounded(&self) -> Result<tokio_postgres::Client, StoreError> {
         let connecting = self.0.config.connect(self.0.tls.clone());
-        let (client, connection) = match tokio::time::timeout(self.patience(), connecting).await {
+        let (client, connection) = match tokio::time::timeout(CONNECTED, connecting).await {
             Ok(connected) => {
                 connected.map_err(|error| self.unreachable(crate::dialect::postgres_error(&error)))?
             }
@@ -154,7 +171,7 @@ impl Pool {
     }
 
     fn too_late(&self) -> StoreError {
-        let within = format!("no connection within {:?}", self.0.options.patience);
+        let within = "no connection in time".to_owned();
         self.unreachable(StoreError::Unavailable(within))
     }
 
