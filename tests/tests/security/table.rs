@@ -28,12 +28,12 @@ fn every_item_is_listed_with_tests_that_exist() {
             let source =
                 fs::read_to_string(&path).unwrap_or_else(|error| panic!("{number}: {file}: {error}"));
             // In JavaScript a test's name is a text.
-            let (test, prefix) = if is(&file, "js") {
+            let (marker, prefix) = if is(&file, "js") {
                 (format!("test(\"{name}\""), format!("security {number}: "))
             } else {
                 (format!("fn {name}("), format!("security_{number}_"))
             };
-            assert!(source.contains(&test), "{number}: {file} has no {name}");
+            assert!(source.contains(&marker), "{number}: {file} has no {name}");
             assert!(name.starts_with(&prefix), "{number}: {name}");
         }
     }
@@ -49,7 +49,7 @@ fn references(cell: &str) -> Vec<(String, String)> {
     for (index, code) in cell.split('`').enumerate() {
         match index % 2 {
             1 if code.starts_with("security_") || code.starts_with("security ") => {
-                waiting.push(code.to_owned())
+                waiting.push(code.to_owned());
             }
             1 if is(code, "rs") || is(code, "js") => {
                 pairs.extend(waiting.drain(..).map(|name| (name, code.to_owned())));
