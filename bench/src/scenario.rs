@@ -63,7 +63,7 @@ impl World {
         let mut nobody = Client::connect(address, None).await?;
         for user in &mut self.users {
             let answer = nobody.json(Method::POST, "/v1/auth/login", Some(user.login.clone())).await?;
-            user.token = answer["accessToken"].as_str().unwrap_or_default().to_owned();
+            answer["accessToken"].as_str().unwrap_or_default().clone_into(&mut user.token);
         }
         Ok(())
     }

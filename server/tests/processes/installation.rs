@@ -66,6 +66,8 @@ impl Installation {
     /// Nothing runs yet; `None` where the tests have no PostgreSQL or no Kafka.
     pub async fn new() -> Option<Self> {
         let (postgres, kafka) = (named("PARLOR_TEST_POSTGRES_URL")?, named("PARLOR_TEST_KAFKA")?);
+        // Databases and topics of one run are told from those of others.
+        #[expect(clippy::disallowed_methods, reason = "a test's name for what it makes, no id of Parlor's")]
         let id = format!("processes_{}", &Uuid::now_v7().simple().to_string()[12..]);
         let installation = Self {
             dir: tempfile::Builder::new().prefix("parlor-processes-").tempdir().unwrap(),
