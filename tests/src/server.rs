@@ -92,6 +92,13 @@ impl Server {
         }
     }
 
+    /// Sets another environment variable for its next start, if it is in one process.
+    pub fn set(&mut self, name: &'static str, value: &str) {
+        if let Runs::InOne(single) = &mut self.runs {
+            single.set(name, value);
+        }
+    }
+
     /// The store that it runs on.
     pub fn store(&self) -> &Store {
         &self.store

@@ -69,6 +69,10 @@ impl Single {
         self.folder.path()
     }
 
+    pub(crate) fn set(&mut self, name: &'static str, value: &str) {
+        self.options.settings.push((name, value.to_owned()));
+    }
+
     /// Where it tells its metrics.
     pub(crate) fn metrics_address(&self) -> SocketAddr {
         self.metrics

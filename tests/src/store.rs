@@ -130,7 +130,7 @@ pub(crate) async fn end_connections(url: &str) -> i64 {
 }
 
 /// Connects to a PostgreSQL database.
-pub(crate) async fn connect(url: &str) -> Client {
+pub async fn connect(url: &str) -> Client {
     let config: Config = url.parse().expect("PARLOR_TEST_POSTGRES_URL is a PostgreSQL URL");
     let (client, connection) = config.connect(NoTls).await.expect("PostgreSQL takes connections");
     tokio::spawn(connection);

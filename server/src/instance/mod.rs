@@ -165,7 +165,11 @@ impl Instance {
     pub async fn migrate(config: &Config, roles: &Roles, base: &Arc<Base>) -> Result<(), OpenError> {
         let config = &Config { migrate_on_start: true, ..config.clone() };
         let ground = Ground::open(config, base.clone()).await?;
-        services::open_stores(config, roles, &ground).await.map(drop)
+        // Views are made by whoever keeps them, so that they are theirs to make anew.
+        for service in &roles.services {
+            ground.migrate(config, *service).await?;
+        }
+        Ok(())
     }
 
     /// Every service's routes, each on its own edge.

@@ -122,6 +122,17 @@ impl Ground {
         })
     }
 
+    /// Makes and upgrades the tables of a service's log.
+    pub async fn migrate(&self, config: &Config, service: ServiceName) -> Result<(), OpenError> {
+        let name = service.name();
+        let location = self.pools.location(config.log_url(service), format!("{name}_log"), || {
+            Ok(self.base.data.folder(name)?.join("log.db"))
+        })?;
+        let (epoch, options) = (self.clock.fresh_id(), self.log_options.clone());
+        let opened = cqrs_sql::SqlLog::open(name, &location, epoch, service.write_schema(), options).await;
+        opened.map(drop).map_err(|error| OpenError::store(name, error))
+    }
+
     /// Opens a service's log and views.
     pub async fn service(
         &self,

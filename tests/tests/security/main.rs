@@ -9,6 +9,7 @@ mod accounts;
 mod answers;
 mod canaries;
 mod matrix;
+mod roles_of_databases;
 mod routes;
 mod schema;
 mod table;
