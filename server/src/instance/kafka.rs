@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use cqrs_core::{EventSource, StoreError};
 use cqrs_kafka::{Cluster, KafkaSettings, KafkaSource, Relay, SourceOptions, Upstream};
-use cqrs_sql::ServiceStore;
+use cqrs_sql::{ServiceStore, SqlLog};
 
 use super::{Ground, OpenError, Sources};
 use crate::config::{Config, SecurityProtocol};
@@ -40,6 +40,13 @@ impl Kafka {
         let source = KafkaSource::open(&self.cluster, service.public(), options);
         self.sources.push(source.clone());
         source
+    }
+
+    /// Keeps the records that are no events in this log.
+    pub(super) fn park_in(&self, log: &Arc<SqlLog>) {
+        for source in &self.sources {
+            source.park_in(log.clone());
+        }
     }
 
     /// What makes a service's events public there. `reactors` are the service's, with what they follow.

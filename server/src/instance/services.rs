@@ -81,6 +81,10 @@ pub(super) async fn assemble(
     }
     if let Some(kafka) = &mut kafka {
         sources.add_elsewhere(kafka, roles);
+        // One of the process's services keeps what is no event, for `parlor parked`.
+        if let Some((_, store)) = stores.first() {
+            kafka.park_in(&store.log);
+        }
     }
     let secret = InstanceSecret::new(ground.base.secret);
     let admission = Admission::new(TokenSettings::of_instance(&config.public_url()), &secret);
