@@ -1,6 +1,7 @@
 //! `cargo xtask test`: every check that a change must pass, on a developer's machine and in CI.
 
 mod cargo;
+mod cluster;
 mod deny;
 mod package;
 mod web;
@@ -38,6 +39,11 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "dependencies' licences, sources and advisories", run: deny::deny },
     Step { name: "docs", about: "the documentation builds, no link is broken", run: cargo::docs },
     Step { name: "tests", about: "every test, on SQLite, PostgreSQL and Kafka", run: cargo::tests },
+    Step {
+        name: "cluster",
+        about: "the same on a process per service, and every fault",
+        run: cluster::cluster,
+    },
     Step { name: "web", about: "the web client, in Chromium, and the TypeScript client", run: web::web },
     Step { name: "package", about: "the kernel's crates can be published", run: package::package },
     Step { name: "example", about: "the kernel's examples run outside the workspace", run: package::example },
