@@ -64,7 +64,11 @@ impl Feed {
             Some(cursor) => call.header("last-event-id", cursor),
             None => call,
         };
-        let response = call.builder().send().await?;
+        let mut response = call.builder().send().await?;
+        if response.status().as_u16() == 503 {
+            // It is starting: as good as not there.
+            response = response.error_for_status()?;
+        }
         let status = response.status().as_u16();
         assert_eq!(status, 200, "no feed: {response:?}");
         let kind = response.headers()["content-type"].to_str().expect("a media type").to_owned();
