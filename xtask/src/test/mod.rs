@@ -39,15 +39,17 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "dependencies' licences, sources and advisories", run: deny::deny },
     Step { name: "docs", about: "the documentation builds, no link is broken", run: cargo::docs },
     Step { name: "tests", about: "every test, on SQLite, PostgreSQL and Kafka", run: cargo::tests },
-    Step {
-        name: "cluster",
-        about: "the same on a process per service, and every fault",
-        run: cluster::cluster,
-    },
     Step { name: "web", about: "the web client, in Chromium, and the TypeScript client", run: web::web },
     Step { name: "package", about: "the kernel's crates can be published", run: package::package },
     Step { name: "example", about: "the kernel's examples run outside the workspace", run: package::example },
 ];
+
+/// Steps that take long and run only where they are named.
+const ON_REQUEST: &[Step] = &[Step {
+    name: "cluster",
+    about: "the same on a process per service, and every fault",
+    run: cluster::cluster,
+}];
 
 struct Step {
     name: &'static str,
@@ -73,11 +75,14 @@ impl Task for Test {
             for step in STEPS {
                 println!("{:<8} {}", step.name, step.about);
             }
+            for step in ON_REQUEST {
+                println!("{:<8} {} (only where named)", step.name, step.about);
+            }
             return Ok(ExitCode::SUCCESS);
         }
 
         let mut report = Vec::new();
-        for step in STEPS.iter().filter(|step| self.wants(step)) {
+        for step in self.wanted() {
             let began = Instant::now();
             let outcome = step.attempt();
             report.push((step.name, began.elapsed(), outcome));
@@ -87,8 +92,12 @@ impl Task for Test {
 }
 
 impl Test {
-    fn wants(&self, step: &Step) -> bool {
-        self.only.is_empty() || self.only.iter().any(|name| name == step.name)
+    fn wanted(&self) -> Vec<&'static Step> {
+        let named = |step: &&Step| self.only.iter().any(|name| name == step.name);
+        if self.only.is_empty() {
+            return STEPS.iter().collect();
+        }
+        STEPS.iter().chain(ON_REQUEST).filter(named).collect()
     }
 }
 
@@ -142,7 +151,7 @@ fn closing_line(report: &[(&str, Duration, Outcome)]) -> String {
 }
 
 fn names() -> PossibleValuesParser {
-    PossibleValuesParser::new(STEPS.iter().map(|step| step.name))
+    PossibleValuesParser::new(STEPS.iter().chain(ON_REQUEST).map(|step| step.name))
 }
 
 #[cfg(test)]
@@ -153,7 +162,7 @@ mod tests {
     fn steps_are_chosen_by_name_and_all_run_when_none_is_named() {
         let chosen = |arguments: &[&str]| {
             let test = Test::try_parse_from(arguments).unwrap();
-            STEPS.iter().filter(|step| test.wants(step)).map(|step| step.name).collect::<Vec<_>>()
+            test.wanted().iter().map(|step| step.name).collect::<Vec<_>>()
         };
         assert_eq!(chosen(&["test", "--only", "tests", "fmt"]), ["fmt", "tests"]);
         assert_eq!(chosen(&["test", "--only", "tests,fmt"]), ["fmt", "tests"]);
