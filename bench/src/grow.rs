@@ -75,8 +75,8 @@ pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
         ("SearchMessages, a rare word", Work::Search("dafiti")),
         ("SearchMessages, two rare words", Work::Search("dafiti zuluti")),
         ("SearchMessages, a part of a word", Work::Search("koda")),
-        ("SearchMessages, a Chinese character", Work::Search("世")),
-        ("SearchMessages, two Chinese characters", Work::Search("世丕")),
+        ("SearchMessages, a Chinese character", Work::Search("二")),
+        ("SearchMessages, two Chinese characters", Work::Search("二优")),
     ] {
         let outcome = load(&server.address, Some(&world), work, READERS, READ).await?;
         let quantile = |q: f64| outcome.latencies.value_at_quantile(q) as f64 / 1000.0;
