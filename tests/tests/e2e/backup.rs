@@ -150,7 +150,8 @@ async fn is_one_instant(
         if reply.status == 200 {
             known += 1;
             let token = reply.text("accessToken");
-            let profile = person.api.get("/v1/users/me").token(&token).expect(200).await;
+            let profile = person.api.get("/v1/users/me/profile").token(&token).after(&reply.position());
+            let profile = profile.expect(200).await;
             assert_eq!(profile.json()["displayName"], person.name, "whoever has an account has a profile");
         } else {
             assert_eq!(reply.status, 401, "{reply:?}");
