@@ -3,9 +3,11 @@
 //! A task is a module with a type that derives [`clap::Parser`] and implements [`Task`], and a line in [`TASKS`].
 
 mod cluster;
+mod debian;
 mod exec;
 mod kafka;
 mod postgres;
+mod secret;
 mod test;
 mod workspace;
 

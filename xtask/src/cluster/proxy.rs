@@ -12,7 +12,8 @@ use rustix::process::{Signal, geteuid};
 use super::layout::{PARLORS, PROXY};
 use super::process::{Process, last_lines, listens, private};
 use super::state::{Folder, State};
-use crate::exec::{on_path, pause, run};
+use crate::debian;
+use crate::exec::{on_path, pause};
 use crate::workspace::root;
 
 /// Starts it unless it runs, and waits until it listens.
@@ -106,21 +107,10 @@ fn find_or_install() -> Result<PathBuf> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    if !(geteuid().is_root() && on_path("apt-get").is_some()) {
-        bail!(
-            "nginx is needed and was not found (PATH, /usr/sbin).\n\
-             Debian, Ubuntu: apt-get install nginx · Fedora: dnf install nginx · macOS: brew install nginx"
-        );
-    }
-    eprintln!("nginx is missing; installing Debian's");
-    let apt_get = || {
-        let mut command = Command::new("apt-get");
-        // The package would start a server of its own, on port 80.
-        command.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1").stdout(std::io::stderr());
-        command
-    };
-    run(apt_get().args(["update", "-q"]))?;
-    run(apt_get().args(["install", "-q", "-y", "--no-upgrade", "--no-install-recommends", "nginx"]))?;
+    let otherwise = "nginx is needed and was not found (PATH, /usr/sbin).\n\
+         Debian, Ubuntu: apt-get install nginx · Fedora: dnf install nginx · macOS: brew install nginx";
+    // The package would start a server of its own, on port 80.
+    debian::install("nginx", "nginx", &[("RUNLEVEL", "1")], otherwise)?;
     find().context("Debian's nginx was installed and isn't there")
 }
 

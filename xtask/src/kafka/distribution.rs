@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::debian;
 use crate::exec::{output, run};
 use crate::workspace::target_dir;
 
@@ -129,24 +130,14 @@ fn require(program: &str, package: &str, what: &str) -> Result<()> {
     if there() {
         return Ok(());
     }
-    let debian = rustix::process::geteuid().is_root() && output(Command::new("which").arg("apt-get")).is_ok();
-    if !debian {
-        bail!(
-            "{what} is needed to run Kafka and was not found (`{program}`).\n\
-             Debian, Ubuntu: apt-get install {package} · Fedora: dnf install java-21-openjdk-headless maven · \
-             macOS: brew install openjdk maven\n\
-             Or name a running broker in {}.",
-            super::BROKER_VARIABLE
-        );
-    }
-    eprintln!("{what} is missing; installing Debian's {package}");
-    let apt_get = || {
-        let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive").stdout(std::io::stderr());
-        command
-    };
-    run(apt_get().args(["update", "-q"]))?;
-    run(apt_get().args(["install", "-q", "-y", "--no-upgrade", "--no-install-recommends", package]))?;
+    let otherwise = format!(
+        "{what} is needed to run Kafka and was not found (`{program}`).\n\
+         Debian, Ubuntu: apt-get install {package} · Fedora: dnf install java-21-openjdk-headless maven · \
+         macOS: brew install openjdk maven\n\
+         Or name a running broker in {}.",
+        super::BROKER_VARIABLE
+    );
+    debian::install(what, package, &[], &otherwise)?;
     if there() { Ok(()) } else { bail!("Debian's {package} brought no `{program}`") }
 }
 

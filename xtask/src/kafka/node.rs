@@ -3,7 +3,6 @@
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,6 +13,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use super::certificate;
 use super::distribution::Distribution;
 use crate::exec::output;
+use crate::secret::{random_password, write_private};
 
 const USER: &str = "parlor";
 
@@ -202,23 +202,6 @@ pub(super) fn become_node(folder: &Path) -> Result<anyhow::Error> {
     }
     println!("127.0.0.1:{}", ports.plain);
     Ok(anyhow!(node.command().exec()).context("java could not be started"))
-}
-
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
-}
-
-/// 128 random bits as hexadecimal digits, which need no escaping anywhere.
-fn random_password() -> Result<String> {
-    use std::fmt::Write as _;
-    let mut random = [0_u8; 16];
-    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(random.iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    }))
 }
 
 #[cfg(test)]

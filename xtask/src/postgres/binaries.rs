@@ -4,9 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 
-use crate::exec::{on_path, output, run};
+use crate::exec::{on_path, output};
 
 /// The oldest release that Parlor runs on.
 const OLDEST: u32 = 15;
@@ -24,32 +24,14 @@ impl Binaries {
         if let Some(found) = Self::find() {
             return Ok(found);
         }
-        if !(rustix::process::geteuid().is_root() && on_path("apt-get").is_some()) {
-            bail!(
-                "PostgreSQL {OLDEST} or newer is needed and was not found (pg_config, /usr/lib/postgresql, PATH).\n\
-                 Debian, Ubuntu: apt-get install postgresql · Fedora: dnf install postgresql-server · \
-                 macOS: brew install postgresql@17\n\
-                 Or name a running server in {}.",
-                super::URL_VARIABLE
-            );
-        }
-        eprintln!("PostgreSQL is missing; installing Debian's");
-        let apt_get = || {
-            let mut command = Command::new("apt-get");
-            // Our own output is the URL, in `cargo xtask postgres up`.
-            command.env("DEBIAN_FRONTEND", "noninteractive").stdout(std::io::stderr());
-            command
-        };
-        run(apt_get().args(["update", "-q"]))?;
-        // What is installed already stays as it is: it isn't ours to upgrade.
-        run(apt_get().args([
-            "install",
-            "-q",
-            "-y",
-            "--no-upgrade",
-            "--no-install-recommends",
-            "postgresql",
-        ]))?;
+        let otherwise = format!(
+            "PostgreSQL {OLDEST} or newer is needed and was not found (pg_config, /usr/lib/postgresql, PATH).\n\
+             Debian, Ubuntu: apt-get install postgresql · Fedora: dnf install postgresql-server · \
+             macOS: brew install postgresql@17\n\
+             Or name a running server in {}.",
+            super::URL_VARIABLE
+        );
+        crate::debian::install("PostgreSQL", "postgresql", &[], &otherwise)?;
         Self::find().with_context(|| format!("Debian's postgresql is older than {OLDEST} or incomplete"))
     }
 

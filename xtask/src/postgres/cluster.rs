@@ -4,9 +4,8 @@
 //! refuses a server with `fsync` off.
 
 use std::fs;
-use std::io::Read as _;
 use std::net::TcpListener;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -16,6 +15,7 @@ use super::binaries::Binaries;
 use super::certificate;
 use super::owner::Owner;
 use crate::exec::output;
+use crate::secret::{random_password, write_private};
 
 const USER: &str = "parlor";
 
@@ -151,22 +151,4 @@ impl Cluster {
         let port = rest.strip_prefix("127.0.0.1:")?.split('/').next()?.parse().ok()?;
         Some((password.to_owned(), port))
     }
-}
-
-fn write_private(path: &Path, text: &str) -> Result<()> {
-    use std::io::Write as _;
-    let mut options = fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    Ok(file.write_all(text.as_bytes())?)
-}
-
-/// 128 random bits as hexadecimal digits, which need no escaping in a URL.
-fn random_password() -> Result<String> {
-    use std::fmt::Write as _;
-    let mut random = [0_u8; 16];
-    fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
-    Ok(random.iter().fold(String::new(), |mut digits, byte| {
-        let _ = write!(digits, "{byte:02x}");
-        digits
-    }))
 }

@@ -13,7 +13,8 @@ use rustix::process::Signal;
 use tempfile::TempDir;
 
 use super::owner::Owner;
-use crate::exec::{end_group, output, pause, run};
+use crate::debian;
+use crate::exec::{end_group, output, pause};
 
 /// How long it may take until it answers.
 const START_LIMIT: Duration = Duration::from_secs(20);
@@ -124,17 +125,8 @@ fn find_or_install() -> Result<(String, String)> {
     if let Some(found) = find() {
         return Ok(found);
     }
-    if !rustix::process::geteuid().is_root() {
-        bail!("PgBouncer is needed and was not found. Debian, Ubuntu: apt-get install pgbouncer");
-    }
-    eprintln!("PgBouncer is missing; installing Debian's");
-    let apt_get = || {
-        let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive").stdout(std::io::stderr());
-        command
-    };
-    run(apt_get().args(["update", "-q"]))?;
-    run(apt_get().args(["install", "-q", "-y", "--no-upgrade", "--no-install-recommends", "pgbouncer"]))?;
+    let otherwise = "PgBouncer is needed and was not found. Debian, Ubuntu: apt-get install pgbouncer";
+    debian::install("PgBouncer", "pgbouncer", &[], otherwise)?;
     find().context("Debian's pgbouncer gave no such program")
 }
 

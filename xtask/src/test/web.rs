@@ -7,7 +7,8 @@ use std::process::Command;
 use anyhow::{Context as _, Result, bail};
 
 use super::Passed;
-use crate::exec::{on_path, output, run};
+use crate::debian;
+use crate::exec::{output, run};
 use crate::workspace::{cargo, root, target_dir};
 
 /// The oldest release of Node that has what the tests use.
@@ -62,21 +63,10 @@ fn chromium() -> Result<PathBuf> {
     if let Some(found) = installed() {
         return Ok(found);
     }
-    if !(rustix::process::geteuid().is_root() && on_path("apt-get").is_some()) {
-        bail!(
-            "Chromium is needed for these tests and was not found.\n\
-             Debian: apt-get install chromium · Fedora: dnf install chromium\n\
-             Or name another browser of its kind in CHROMIUM."
-        );
-    }
-    eprintln!("Chromium is missing; installing Debian's");
-    let apt_get = || {
-        let mut command = Command::new("apt-get");
-        command.env("DEBIAN_FRONTEND", "noninteractive");
-        command
-    };
-    run(apt_get().args(["update", "-q"]))?;
-    run(apt_get().args(["install", "-q", "-y", "--no-install-recommends", "chromium"]))?;
+    let otherwise = "Chromium is needed for these tests and was not found.\n\
+         Debian: apt-get install chromium · Fedora: dnf install chromium\n\
+         Or name another browser of its kind in CHROMIUM.";
+    debian::install("Chromium", "chromium", &[], otherwise)?;
     installed().context("Debian's package brought no program `chromium`")
 }
 
