@@ -2,6 +2,7 @@
 
 import { Parlor, SignedOutError } from "../../clients/typescript/src/index.js";
 import { Conversations } from "./model/conversations.js";
+import { Heard } from "./model/heard.js";
 import { Notices } from "./model/notices.js";
 import { Outbox } from "./model/outbox.js";
 import { People } from "./model/people.js";
@@ -26,6 +27,7 @@ export class App {
 
   people = new People(this);
   conversations = new Conversations(this);
+  heard = new Heard();
   notices = new Notices(this);
   outbox = new Outbox(this);
   transients = new Transients(this);
@@ -53,6 +55,7 @@ export class App {
   #reset() {
     this.people = new People(this);
     this.conversations = new Conversations(this);
+    this.heard = new Heard();
     this.notices = new Notices(this);
     this.outbox = new Outbox(this);
     this.transients = new Transients(this);
@@ -119,8 +122,17 @@ export class App {
     return this.#timelines.get(id);
   }
 
+  /** What the feed tells of a message that was sent, edited or deleted. @param {import("./model/timeline.js").Message & { conversationId: string }} message */
+  hear(message) {
+    this.heard.take(message);
+    const timeline = this.#timelines.get(message.conversationId);
+    if (timeline?.get(message.id)) timeline.replace(message);
+    else if (!message.deletedAt) timeline?.insert(message);
+  }
+
   /** Reads everything anew. */
   forgetViews() {
+    this.heard = new Heard();
     this.#timelines.clear();
     this.changed();
   }

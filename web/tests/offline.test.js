@@ -53,6 +53,31 @@ test("what is written offline waits, survives a reload, and arrives once and in 
   assert.equal((await guest.said()).length, 5);
 });
 
+test("what is said while a page of messages is on its way is seen beside it", async () => {
+  const { bob, room, guest } = await pair("Between");
+  let release = () => {};
+  const held = new Promise((resolve) => (release = () => resolve(undefined)));
+  let read = () => {};
+  const pageRead = new Promise((resolve) => (read = () => resolve(undefined)));
+  await guest.page.route("**/messages?*", async (route) => {
+    const response = await route.fetch();
+    read();
+    await held;
+    await route.fulfill({ response });
+  });
+  await guest.page.reload();
+  await pageRead;
+  // Neither is on the page that was read; the feed tells of one, the answer to sending of the other.
+  await bob.parlor.send(room.id, "theirs");
+  await guest.page.locator(".rows").getByText("theirs").waitFor();
+  await guest.say("mine");
+  await guest.page.locator(".rows").getByText("mine").waitFor();
+  release();
+  await guest.message("theirs").waitFor();
+  await guest.message("mine").getByRole("img", { name: "Sent" }).waitFor();
+  assert.deepEqual(await guest.said(), ["theirs", "mine"]);
+});
+
 test("a message whose answer was lost is sent again and stays one message", async () => {
   const { bob, room, guest } = await pair("Lost");
   const keys = [];

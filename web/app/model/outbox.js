@@ -139,7 +139,8 @@ export class Outbox {
           retries: 0,
           signal: this.#session,
         });
-        this.app.timelineAtHand(conversationId)?.insert(sent);
+        // The feed may have told of it already, and of what became of it since.
+        if (!this.app.heard.has(sent.id)) this.app.hear(sent);
         this.app.conversations.said(sent);
         this.remove(id);
       } catch (error) {

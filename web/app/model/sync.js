@@ -60,10 +60,10 @@ function take(app, { type, at = "", data }) {
   const timeline = data?.conversationId && app.timelineAtHand(data.conversationId);
   switch (type) {
     case "chat.message-sent":
+      app.hear(data);
       app.outbox.remove(data.id);
       if (data.deletedAt) return;
       app.transients.said(data.conversationId, data.senderId);
-      timeline?.insert(data);
       conversations.said(data);
       if (data.senderId !== app.me && app.route.conversation === data.conversationId) {
         app.announce(`${people.name(data.senderId)}: ${data.content}`);
@@ -71,7 +71,7 @@ function take(app, { type, at = "", data }) {
       return;
     case "chat.message-edited":
     case "chat.message-deleted": {
-      timeline?.replace(data);
+      app.hear(data);
       const conversation = conversations.get(data.conversationId);
       const last = conversation?.lastMessage;
       if (!conversation || !last) return;

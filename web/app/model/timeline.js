@@ -108,6 +108,7 @@ export class Timeline {
     try {
       await work();
       this.loaded = true;
+      this.#addHeard();
       this.error = undefined;
     } catch (error) {
       this.error = error;
@@ -131,6 +132,14 @@ export class Timeline {
     this.#changed();
   }
 
+  /** A page is read from a view, which may not hold yet what was heard of a moment before. */
+  #addHeard() {
+    for (const message of this.app.heard.of(this.id)) {
+      if (this.#byId.has(message.id)) this.replace(message);
+      else if (!message.deletedAt) this.insert(message);
+    }
+  }
+
   /** What is new begins after as many of others' messages as aren't read. */
   #markUnread() {
     let unread = this.app.conversations.get(this.id)?.unreadCount ?? 0;
@@ -150,11 +159,13 @@ export class Timeline {
     return this.#byId.get(id);
   }
 
-  /** A new one, which is shown if the stretch reaches that far. @param {MessageAnswer} message */
+  /** A new one, which is shown if the stretch reaches that far. @param {Message} message */
   insert(message) {
     if (!this.loaded || this.#byId.has(message.id)) return;
     const newest = this.items.at(-1);
     if (this.hasNewer && newest && byPosition(message.position, newest.position) > 0) return;
+    const [oldest] = this.items;
+    if (this.hasOlder && oldest && byPosition(message.position, oldest.position) < 0) return;
     this.#byId.set(message.id, message);
     if (newest && byPosition(message.position, newest.position) < 0) this.#merge([]);
     else this.items = [...this.items, message];

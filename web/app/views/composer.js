@@ -45,9 +45,7 @@ export function Composer({ timeline, about, onAbout, name }) {
       const path = { id: timeline.id, messageId: editing.id };
       const done =
         content === editing.content ||
-        (await app.attempt(async () =>
-          timeline.replace(await app.parlor.call("edit_message", { path, body: { content } })),
-        ));
+        (await app.attempt(async () => app.hear(await app.parlor.call("edit_message", { path, body: { content } }))));
       if (done) onAbout(null);
       return;
     }

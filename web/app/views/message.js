@@ -115,8 +115,9 @@ function Actions({ message, mine, timeline, focusable, onReply, onEdit }) {
   const remove = () =>
     app.attempt(async () => {
       await app.parlor.call("delete_message", { path });
-      timeline.replace({
+      app.hear({
         id: message.id,
+        conversationId: timeline.id,
         position: message.position,
         senderId: message.senderId,
         deletedAt: new Date().toISOString(),

@@ -40,8 +40,11 @@ const STEPS: &[Step] = &[
     Step { name: "docs", about: "the documentation builds, no link is broken", run: cargo::docs },
     Step { name: "tests", about: "every test, on SQLite, PostgreSQL and Kafka", run: cargo::tests },
     Step { name: "web", about: "the web client, in Chromium, and the TypeScript client", run: web::web },
-    Step { name: "package", about: "the kernel's crates can be published", run: package::package },
-    Step { name: "example", about: "the kernel's examples run outside the workspace", run: package::example },
+    Step {
+        name: "package",
+        about: "the kernel's crates can be published and used, with their examples",
+        run: package::package,
+    },
 ];
 
 /// Steps that take long and run only where they are named.
