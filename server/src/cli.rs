@@ -295,8 +295,9 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Show) => print(&config::show(&cli.settings.load()?))?,
         Command::Serve { services, only } => {
             let config = cli.settings.load()?.config;
-            telemetry::start_logs(&config.log);
-            runtime()?.block_on(crate::serve::serve(&config, &Roles::of(services, *only)))?;
+            let roles = Roles::of(services, *only);
+            let _traces = telemetry::start_logs_and_traces(&config, &roles.to_string())?;
+            runtime()?.block_on(crate::serve::serve(&config, &roles))?;
         }
         Command::Migrate { services } => {
             let config = cli.settings.load()?.config;

@@ -18,6 +18,7 @@ use crate::event::{Position, StreamId};
 use crate::failure::{Failure, StoreError};
 use crate::log::{Append, Claim, Commit, CommitError, Committed, Guard, LedgerEntry, Log, Render};
 use crate::privacy::{InstanceKey, Keyring};
+use crate::trace::Recording;
 
 /// A command's answer, as it goes to the caller and, under an idempotency key, into the ledger.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -170,6 +171,8 @@ impl Executor {
                 Err(refusal) => return self.refused(cx, refusal.into()).await,
             };
             match self.commit(cx, &state, decision).await {
+                // Whoever has lost access since gets no answer, and another process may have taken it: look again.
+                Ok(reply) if reply.replayed && from_cache => trust_cache = false,
                 Ok(reply) => return Ok(reply),
                 Err(CommitFailure::Commit(CommitError::Conflict { id, .. })) => {
                     trust_cache = false;
@@ -404,6 +407,7 @@ impl Executor {
         if nothing_to_write && ledger_key.is_none() {
             return self.answer_unchanged(&commit, state, &*compose).await;
         }
+        let recording = Recording::of(&commit.appends);
         let committed = match (self.log.commit(commit).await, ledger_key) {
             (Ok(committed), _) => committed,
             (Err(CommitError::Replayed(sealed)), Some(key)) => return Ok(self.replay(key, &sealed)?),
@@ -414,6 +418,7 @@ impl Executor {
                 return Err(CommitFailure::Commit(error));
             }
         };
+        recording.done();
         for (stream, state) in after {
             if let Some(state) = state {
                 self.remember(stream, &state);

@@ -133,6 +133,7 @@ mod query;
 mod repository;
 mod source;
 pub mod testing;
+mod trace;
 mod value;
 
 pub use aggregate::{Aggregate, Versioned};
@@ -171,4 +172,5 @@ pub use repository::{
     InMemoryRepository, Order, QueryOptions, Record, delete_sql, upsert_sql,
 };
 pub use source::{Batch, Covered, EventSource, LogSource, PUBLIC, PublicEvent, PublicSource, Publisher};
+pub use trace::SpanId;
 pub use value::{FromRow, Row, RowError, RowExt, Value};

@@ -183,6 +183,18 @@ async fn a_repeat_that_would_be_refused_now_gets_the_first_answer_unless_access_
 }
 
 #[tokio::test]
+async fn who_lost_access_in_another_process_gets_no_repeat_in_this_one() {
+    let log = Arc::new(MemoryLog::new("bank"));
+    let (here, there) = (executor(log.clone()), executor(log));
+    let withdraw = Withdraw { account: account(1), cents: 10 };
+    let repeat = keyed(&here, "k", "10");
+    here.run(&cx(&here), &Deposit { account: account(1), cents: 100 }).await.unwrap();
+    here.run(&repeat, &withdraw).await.unwrap();
+    there.run(&cx(&there), &Close(account(1))).await.unwrap();
+    assert_eq!(code(here.run(&repeat, &withdraw).await), "not-found");
+}
+
+#[tokio::test]
 async fn a_repeat_under_if_match_gets_the_first_answer() {
     let executor = executor(Spy::new());
     let at_zero = || Context { if_match: Some(0), ..keyed(&executor, "k", "5") };

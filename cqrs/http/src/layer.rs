@@ -78,8 +78,13 @@ where
             method,
             route = route.as_ref().map_or(UNMATCHED, MatchedPath::as_str),
             request_id = &*info.id,
+            correlation = %info.correlation,
+            parent = tracing::field::Empty,
             status = tracing::field::Empty,
         );
+        if let Some(parent) = info.parent {
+            span.record("parent", tracing::field::display(parent));
+        }
         request.extensions_mut().insert(info.clone());
         DefaultBodyLimit::max(self.options.max_body).apply(&mut request);
         let asked = Asked { info, route, method, options: self.options.clone() };

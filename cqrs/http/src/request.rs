@@ -7,7 +7,7 @@ use std::time::Instant;
 use axum::extract::ConnectInfo;
 use axum::http::request::Parts;
 use axum::http::{Extensions, HeaderMap, HeaderName};
-use cqrs_core::{Actor, Context};
+use cqrs_core::{Actor, Context, SpanId};
 use ipnet::IpNet;
 use jiff::Timestamp;
 use uuid::Uuid;
@@ -29,6 +29,8 @@ pub struct RequestInfo {
     pub id: Arc<str>,
     /// The trace's id (`traceparent`), or else the seed.
     pub correlation: Uuid,
+    /// The caller's span in that trace.
+    pub parent: Option<SpanId>,
     /// A fresh UUID v7.
     pub seed: Uuid,
     /// When it came.
@@ -47,13 +49,12 @@ impl RequestInfo {
             Some(id) => Arc::from(id),
             None => Arc::from(&*seed.as_hyphenated().encode_lower(&mut Uuid::encode_buffer())),
         };
+        let parent = headers.get(TRACEPARENT).and_then(|parent| trace_parent(parent.as_bytes()));
         let peer = extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
         Self {
             id,
-            correlation: headers
-                .get(TRACEPARENT)
-                .and_then(|parent| trace_id(parent.as_bytes()))
-                .unwrap_or(seed),
+            correlation: parent.map_or(seed, |(trace, _)| trace),
+            parent: parent.map(|(_, span)| span),
             seed,
             now: options.clock.now(),
             started: Instant::now(),
@@ -89,8 +90,8 @@ fn sane_id(id: &[u8]) -> Option<&str> {
     std::str::from_utf8(id).ok()
 }
 
-/// The trace id of a `traceparent` header (W3C Trace Context, level 1, §3.2).
-fn trace_id(parent: &[u8]) -> Option<Uuid> {
+/// The trace and the span that a `traceparent` header names (W3C Trace Context, level 1, §3.2).
+fn trace_parent(parent: &[u8]) -> Option<(Uuid, SpanId)> {
     let hex = |part: &[u8]| part.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
     let zero = |part: &[u8]| part.iter().all(|byte| *byte == b'0');
     let mut parts = parent.split(|byte| *byte == b'-');
@@ -99,7 +100,11 @@ fn trace_id(parent: &[u8]) -> Option<Uuid> {
     let valid = lengths && [version, trace, span, flags].into_iter().all(hex) && version != b"ff";
     // Version 00 ends here; later ones may say more.
     let ends = version != b"00" || parts.next().is_none();
-    (valid && ends && !zero(trace) && !zero(span)).then(|| Uuid::try_parse_ascii(trace).ok()).flatten()
+    if !valid || !ends || zero(trace) || zero(span) {
+        return None;
+    }
+    let span = u64::from_str_radix(std::str::from_utf8(span).ok()?, 16).ok()?;
+    Some((Uuid::try_parse_ascii(trace).ok()?, SpanId(span)))
 }
 
 /// The client's address: the peer's, or, where the peer is a trusted proxy, the last forwarded one that isn't a

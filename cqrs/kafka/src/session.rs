@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use cqrs_core::{Clock, HandlerError, Position, RecordedEvent, StoreError};
+use cqrs_core::{Clock, HandlerError, Position, RecordedEvent, SpanId, StoreError};
 use futures::future::try_join_all;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::cluster::{Cluster, Consumer, Quiet, blocking, store_error};
@@ -105,7 +106,11 @@ impl Session {
                     .partition(partition as i32)
                     .timestamp(event.at.as_millisecond())
                     .headers(headers);
-                match producer.send(record, Timeout::Never).await {
+                let span = tracing::debug_span!(
+                    "publish", topic = target.topic, event = &*event.name,
+                    correlation = %event.correlation, parent = %SpanId::of(event),
+                );
+                match producer.send(record, Timeout::Never).instrument(span).await {
                     Ok(delivered) => Ok((partition, delivered.offset)),
                     Err((error, _)) => Err(store_error(&error)),
                 }

@@ -107,4 +107,7 @@ pub(super) const KEYS: &[Key] = &[
     key("mail.from", "Who the mails are from."),
     key("log.level", "What is logged: error, warn, info, debug or trace; or by module, as \"info,cqrs_sql=debug\"."),
     key("log.format", "\"text\" for people, \"json\" for programs, or \"auto\": text on a terminal, JSON otherwise."),
+    key("traces.endpoint", "The OpenTelemetry collector that traces are sent to (OTLP over HTTP). Unless set, there are none.")
+        .unset("\"http://localhost:4318\""),
+    key("traces.sample", "The share of requests that are traced, from 0 to 1; the same ones in every process."),
 ];

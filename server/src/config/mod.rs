@@ -52,6 +52,7 @@ pub struct Config {
     pub limits: RateSettings,
     pub mail: MailConfig,
     pub log: LogConfig,
+    pub traces: TracesConfig,
 }
 
 /// Section `http`.
@@ -100,6 +101,15 @@ pub struct MailConfig {
 pub struct LogConfig {
     pub level: String,
     pub format: LogFormat,
+}
+
+/// Section `traces`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in the table of keys")]
+pub struct TracesConfig {
+    pub endpoint: Option<String>,
+    pub sample: f64,
 }
 
 /// How log lines look.
@@ -169,6 +179,7 @@ impl Default for Config {
             limits: RateSettings::default(),
             mail: MailConfig::default(),
             log: LogConfig::default(),
+            traces: TracesConfig::default(),
         }
     }
 }
@@ -201,6 +212,12 @@ impl Default for AuthConfig {
 impl Default for MailConfig {
     fn default() -> Self {
         Self { smtp_url: None, from: "Parlor <parlor@localhost>".to_owned() }
+    }
+}
+
+impl Default for TracesConfig {
+    fn default() -> Self {
+        Self { endpoint: None, sample: 1.0 }
     }
 }
 
@@ -318,6 +335,15 @@ impl Config {
                 "log.level",
                 "must be a level (`error`, `warn`, `info`, `debug`, `trace`) or a list like `info,cqrs_sql=debug`",
             );
+        }
+        if let Some(url) = &self.traces.endpoint
+            && !url::Url::parse(url)
+                .is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host())
+        {
+            return bad("traces.endpoint", "must be a URL such as `http://localhost:4318`");
+        }
+        if !(0.0..=1.0).contains(&self.traces.sample) {
+            return bad("traces.sample", "must be between 0 and 1");
         }
         self.smtp().map(drop)
     }

@@ -14,4 +14,5 @@ mod operator;
 mod removal;
 mod shutdown;
 mod story;
+mod traces;
 mod views;

@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use futures::FutureExt as _;
 use parking_lot::Mutex;
 use tokio::time::Instant;
+use tracing::Instrument as _;
 use uuid::Uuid;
 
 use super::{EventHandler, HandlerError, codec_error, panic_message};
@@ -18,6 +19,7 @@ use crate::lease::{Fence, LeaseStore};
 use crate::privacy::Keyring;
 use crate::projection::{Incoming, Place, PlaceError, PlaceStore, Reactor};
 use crate::source::{Batch, EventSource};
+use crate::trace::SpanId;
 
 pub(super) struct Reacting<R> {
     pub(super) reactor: R,
@@ -171,7 +173,12 @@ impl<R: Reactor> Reacting<R> {
     async fn react(&self, source: &'static str, event: &Arc<RecordedEvent>) -> Result<(), HandlerError> {
         loop {
             let incoming = Incoming { source, meta: event, keys: self.keyring.keys() };
-            let result = AssertUnwindSafe(self.reactor.react(&incoming)).catch_unwind().await;
+            let span = tracing::debug_span!(
+                "react", handler = self.reactor.name(), source, event = &*event.name,
+                correlation = %event.correlation, parent = %SpanId::of(event),
+            );
+            let reaction = AssertUnwindSafe(self.reactor.react(&incoming)).catch_unwind();
+            let result = reaction.instrument(span).await;
             match result {
                 Ok(Err(Failure::MissingKeys(persons))) => {
                     let loaded = self.keyring.load(&persons).await;

@@ -178,9 +178,11 @@ impl Authenticator for Admission {
         if token.starts_with(service_key::PREFIX) {
             return application(self.recognise(token).await);
         }
+        // Asked first: the keys may come while a token is looked at that was good all the time.
+        let knows_keys = self.0.verifier.knows_keys();
         match self.0.verifier.verify(token, now) {
             // Nothing has been heard of auth yet: whether the token is good can't be told.
-            Err(TokenRefusal::UnknownKey) if self.jwks().keys.is_empty() => Err(Failure::Unavailable(
+            Err(TokenRefusal::UnknownKey) if !knows_keys => Err(Failure::Unavailable(
                 "the keys that tokens are checked with are not known yet".to_owned(),
             )),
             verified => somebody(verified),

@@ -114,6 +114,11 @@ impl Verifier {
         self.remembered.clear();
     }
 
+    /// Whether there is any key that a token may have been signed with.
+    pub fn knows_keys(&self) -> bool {
+        !self.keys.read().is_empty()
+    }
+
     /// The sessions whose tokens it refuses.
     pub fn ended_sessions(&self) -> &Arc<EndedSessions> {
         &self.ended

@@ -1,20 +1,38 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
+
+mod traces;
 
 use std::fmt::{self, Write as _};
 use std::io::IsTerminal as _;
 
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::field::Field;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::{EnvFilter, filter_fn};
 use tracing_subscriber::fmt::format::{self, Writer};
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::config::{LogConfig, LogFormat};
+use self::traces::Spans;
+pub use self::traces::Traces;
+use crate::config::{Config, LogConfig, LogFormat};
 
 /// PostgreSQL's notices say that what is made only if it isn't there was there. What is configured wins.
 const QUIETER: &str = "tokio_postgres=warn";
 
 /// Sends the process's logs to standard error: for people on a terminal, a JSON object a line otherwise.
 pub fn start_logs(config: &LogConfig) {
+    start(config, None);
+}
+
+/// Sends the process's logs to standard error and, where that is configured, its traces to a collector, for as long as
+/// what it gives lives. `services`: those that run in this process.
+pub fn start_logs_and_traces(config: &Config, services: &str) -> anyhow::Result<Option<Traces>> {
+    let (traces, spans) = traces::start(&config.traces, services)?.unzip();
+    start(&config.log, spans);
+    Ok(traces)
+}
+
+fn start(config: &LogConfig, spans: Option<Spans>) {
     // Checked when the configuration was read.
     let filter =
         EnvFilter::try_new(format!("{QUIETER},{}", config.level)).unwrap_or_else(|_| EnvFilter::new("info"));
@@ -24,13 +42,21 @@ pub fn start_logs(config: &LogConfig) {
         LogFormat::Text => false,
         LogFormat::Json => true,
     };
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    // A second call, as tests make, changes nothing.
-    let _ = if json {
-        subscriber.json().flatten_event(true).with_span_list(false).try_init()
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = if json {
+        lines.json().flatten_event(true).with_span_list(false).boxed()
     } else {
-        let fields = format::debug_fn(write_field).delimited(" ");
-        subscriber.with_ansi(terminal).fmt_fields(fields).try_init()
+        lines.with_ansi(terminal).fmt_fields(format::debug_fn(write_field).delimited(" ")).boxed()
+    };
+    let registry = tracing_subscriber::registry();
+    // A second call, as tests make, changes nothing.
+    let _ = match spans {
+        // One filter for all costs less than one for each.
+        None => registry.with(lines).with(filter).try_init(),
+        Some(spans) => registry
+            .with(lines.with_filter(filter))
+            .with(spans.with_filter(filter_fn(traces::concerns)))
+            .try_init(),
     };
 }
 
