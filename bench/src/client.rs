@@ -1,12 +1,12 @@
-//! A keep-alive HTTP/1.1 connection that sends one request after the other.
+//! A keep-alive HTTP/1.1 connection that sends one request after the other, with as little of its own as can be: what is measured
+//! is the server. Everything around the measurement goes through `parlor-client`.
 
-use anyhow::{Context as _, bail};
+use anyhow::Context as _;
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Full};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
-use serde_json::Value;
 use tokio::net::TcpStream;
 
 /// One connection, for one signed-in user or nobody.
@@ -48,23 +48,5 @@ impl Client {
         let response = self.sender.send_request(request.body(Full::new(body))?).await?;
         let status = response.status();
         Ok((status, response.into_body().collect().await?.to_bytes()))
-    }
-
-    /// A request that must succeed, its answer as JSON.
-    pub(crate) async fn json(
-        &mut self,
-        method: Method,
-        path: &str,
-        body: Option<Value>,
-    ) -> anyhow::Result<Value> {
-        let body = body.map(|body| body.to_string()).unwrap_or_default();
-        let (status, answer) = self.call(method.clone(), path, &[], body).await?;
-        if !status.is_success() {
-            bail!("{method} {path}: {status} {}", String::from_utf8_lossy(&answer));
-        }
-        if answer.is_empty() {
-            return Ok(Value::Null);
-        }
-        Ok(serde_json::from_slice(&answer)?)
     }
 }

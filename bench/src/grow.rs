@@ -5,10 +5,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
-use hyper::Method;
 
 use crate::Grow;
-use crate::client::Client;
 use crate::report::{Report, header};
 use crate::scenario::{Work, World, load};
 use crate::server::{Database, Server};
@@ -32,7 +30,7 @@ pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
     let mut rates = Vec::new();
     let mut sent = 0;
     while sent < options.messages {
-        world.sign_in(&server.address).await?;
+        world.sign_in().await?;
         let round = Arc::new(world);
         let outcome = load(&server.address, Some(&round), Work::SendWords, SENDERS, ROUND).await?;
         sent += outcome.done;
@@ -41,8 +39,8 @@ pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
         world = Arc::into_inner(round).ok_or_else(|| anyhow::anyhow!("a client still runs"))?;
     }
     let behind = Instant::now();
-    world.sign_in(&server.address).await?;
-    catch_up(&server.address, &world).await?;
+    world.sign_in().await?;
+    catch_up(&world).await?;
     let behind = behind.elapsed();
     let loaded = server.resident_kib().unwrap_or(0) / 1024;
     let (data, database) = server.stop()?;
@@ -54,7 +52,7 @@ pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
     // Long enough for what a start leaves behind to be given back.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let idle = server.resident_kib().unwrap_or(0) / 1024;
-    world.sign_in(&server.address).await?;
+    world.sign_in().await?;
     let world = Arc::new(world);
 
     let mut text = header();
@@ -97,21 +95,19 @@ pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
 }
 
 /// Waits until the views hold everything that was sent.
-async fn catch_up(address: &str, world: &World) -> anyhow::Result<()> {
+async fn catch_up(world: &World) -> anyhow::Result<()> {
     let user = &world.users[0];
-    let mut client = Client::connect(address, Some(user.token.clone())).await?;
-    let conversation = user.conversations.first().map_or("", String::as_str);
+    let Some(&conversation) = user.conversations.first() else { return Ok(()) };
     let marker = format!("the last one {}", std::process::id());
-    let path = format!("/v1/conversations/{conversation}/messages");
-    client.json(Method::POST, &path, Some(serde_json::json!({ "content": marker }))).await?;
+    user.parlor.send(conversation, marker.as_str()).await?;
     let until = Instant::now() + Duration::from_mins(10);
-    let query = form_urlencoded::Serializer::new(String::new()).append_pair("q", &marker).finish();
     while Instant::now() < until {
-        let found = client.json(Method::GET, &format!("/v1/messages/search?{query}"), None).await?;
-        if found["items"].as_array().is_some_and(|items| !items.is_empty()) {
-            return Ok(());
+        match user.parlor.search_messages(&marker).limit(1).await {
+            Ok(found) if !found.items.is_empty() => return Ok(()),
+            // The query itself waits for the message, though not as long.
+            Err(error) if !error.is_passing() => return Err(error.into()),
+            _ => tokio::time::sleep(Duration::from_millis(100)).await,
         }
-        tokio::time::sleep(Duration::from_millis(100)).await;
     }
     bail!("the search index didn't hold the last message within ten minutes")
 }

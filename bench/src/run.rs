@@ -70,9 +70,9 @@ async fn measure(
     // A fast wrong answer must fail: everything acknowledged is there, once.
     let caught_up = Instant::now();
     let until = caught_up + Duration::from_mins(1);
-    let mut stored = count_messages(&server.address, &world).await?;
+    let mut stored = count_messages(&world).await?;
     while stored < acknowledged && Instant::now() < until {
-        stored = count_messages(&server.address, &world).await?;
+        stored = count_messages(&world).await?;
     }
     if stored != acknowledged {
         bail!("{acknowledged} messages were acknowledged and {stored} are there");

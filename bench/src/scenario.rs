@@ -5,18 +5,22 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::bail;
+use futures::TryStreamExt as _;
 use hdrhistogram::Histogram;
 use hyper::Method;
-use serde_json::{Value, json};
+use parlor_client::{Credentials, NewConversation, Parlor};
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
 use crate::client::Client;
 
 /// A signed-in user with the conversations they are in.
 pub(crate) struct User {
+    pub(crate) parlor: Parlor,
+    /// Their access token, for connections that are measured.
     pub(crate) token: String,
-    login: Value,
-    pub(crate) conversations: Vec<String>,
+    credentials: Credentials,
+    pub(crate) conversations: Vec<Uuid>,
 }
 
 /// The people of a run.
@@ -30,28 +34,29 @@ const MEMBERS: usize = 10;
 impl World {
     /// Registers users, signs them in, and puts them into conversations of ten.
     pub(crate) async fn make(address: &str, users: usize, conversations: usize) -> anyhow::Result<Self> {
-        let mut nobody = Client::connect(address, None).await?;
+        let base = format!("http://{address}");
         let mut people = Vec::with_capacity(users);
+        let mut registered = String::new();
         for n in 0..users {
+            let parlor = Parlor::new(&base)?;
             let email = format!("user{n}@example.org");
             let password = format!("a long enough phrase {n}");
-            let body = json!({"email": email, "password": password, "displayName": format!("User {n}")});
-            nobody.json(Method::POST, "/v1/auth/register", Some(body)).await?;
-            let login = json!({"email": email, "password": password});
-            let answer = nobody.json(Method::POST, "/v1/auth/login", Some(login.clone())).await?;
-            let text = |field: &str| answer[field].as_str().unwrap_or_default().to_owned();
-            let user = User { token: text("accessToken"), login, conversations: Vec::new() };
-            people.push((text("userId"), user));
+            let answer = parlor.register(&email, &password, &format!("User {n}")).answer().await?;
+            registered = answer.position.unwrap_or(registered);
+            let credentials = Credentials::new(email, password);
+            let me = parlor.sign_in(credentials.clone()).await?;
+            let user = User { parlor, token: me.access_token, credentials, conversations: Vec::new() };
+            people.push((me.user_id, user));
         }
         for n in 0..conversations {
             let members: Vec<usize> = (0..MEMBERS.min(users)).map(|m| (n * 7 + m * 11) % users).collect();
-            let creator = members[0];
-            let others: Vec<&str> = members[1..].iter().map(|&m| people[m].0.as_str()).collect();
-            let body = json!({"kind": "group", "title": format!("Room {n}"), "participants": others});
-            let mut client = Client::connect(address, Some(people[creator].1.token.clone())).await?;
-            let created = create(&mut client, &body).await?;
+            let others = members[1..].iter().map(|&m| people[m].0);
+            let room = NewConversation::group(others).title(format!("Room {n}"));
+            // Chat must have heard of everybody, which it has once it heard of the last one.
+            let creator = &people[members[0]].1.parlor;
+            let created = creator.create_conversation(&room).after(&registered).await?;
             for member in members {
-                people[member].1.conversations.push(created.clone());
+                people[member].1.conversations.push(created.id);
             }
         }
         let users = people.into_iter().map(|(_, user)| user).collect();
@@ -59,25 +64,11 @@ impl World {
     }
 
     /// Signs everybody in anew: access tokens last five minutes.
-    pub(crate) async fn sign_in(&mut self, address: &str) -> anyhow::Result<()> {
-        let mut nobody = Client::connect(address, None).await?;
+    pub(crate) async fn sign_in(&mut self) -> anyhow::Result<()> {
         for user in &mut self.users {
-            let answer = nobody.json(Method::POST, "/v1/auth/login", Some(user.login.clone())).await?;
-            answer["accessToken"].as_str().unwrap_or_default().clone_into(&mut user.token);
+            user.token = user.parlor.sign_in(user.credentials.clone()).await?.access_token;
         }
         Ok(())
-    }
-}
-
-/// Creates a conversation; a user made a moment ago may not be known to chat yet.
-async fn create(client: &mut Client, body: &Value) -> anyhow::Result<String> {
-    let until = Instant::now() + Duration::from_secs(10);
-    loop {
-        match client.json(Method::POST, "/v1/conversations", Some(body.clone())).await {
-            Ok(answer) => return Ok(answer["id"].as_str().unwrap_or_default().to_owned()),
-            Err(error) if Instant::now() > until => return Err(error),
-            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-        }
     }
 }
 
@@ -183,7 +174,7 @@ async fn one_client(
     let (mut latencies, mut errors, mut round) = (Histogram::new(3)?, 0, n);
     while Instant::now() < until {
         let conversation =
-            user.map_or("", |user| user.conversations[round % user.conversations.len().max(1)].as_str());
+            user.map_or(Uuid::nil(), |user| user.conversations[round % user.conversations.len().max(1)]);
         round += 1;
         let started = Instant::now();
         let (status, _) = match work {
@@ -225,23 +216,15 @@ async fn one_client(
 }
 
 /// How many messages there are in all conversations, as their members read them page by page.
-pub(crate) async fn count_messages(address: &str, world: &World) -> anyhow::Result<u64> {
+pub(crate) async fn count_messages(world: &World) -> anyhow::Result<u64> {
     let mut seen = std::collections::HashSet::new();
     let mut count = 0;
     for user in &world.users {
-        let mut client = Client::connect(address, Some(user.token.clone())).await?;
-        for conversation in &user.conversations {
-            if !seen.insert(conversation.clone()) {
-                continue;
-            }
-            let mut cursor = String::new();
-            loop {
-                let path = format!("/v1/conversations/{conversation}/messages?limit=200{cursor}");
-                let page = client.json(Method::GET, &path, None).await?;
-                count += page["items"].as_array().map_or(0, Vec::len) as u64;
-                match page["nextCursor"].as_str() {
-                    Some(next) => cursor = format!("&cursor={next}"),
-                    None => break,
+        for &conversation in &user.conversations {
+            if seen.insert(conversation) {
+                let mut messages = user.parlor.messages(conversation).limit(200).all();
+                while messages.try_next().await?.is_some() {
+                    count += 1;
                 }
             }
         }

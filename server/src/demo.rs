@@ -2,14 +2,11 @@
 //!
 //! The data are those of the package `chatterbot-corpus` 1.3.3 of the Python Package Index (BSD), converted once; see `server/demo`.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, bail};
 use futures::stream::{self, StreamExt as _, TryStreamExt as _};
 use indicatif::{ProgressBar, ProgressStyle};
-use reqwest::{Client, Method, StatusCode};
+use parlor_client::{Call, ConversationHistory, NewConversation, NewUser, Parlor};
 use serde::Deserialize;
-use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::admin::{self, Answer, Task};
@@ -49,25 +46,30 @@ pub async fn run(config: &Config, conversations: usize) -> anyhow::Result<String
     else {
         bail!("the running instance made no key: is it of another version?");
     };
-    let filled = fill(&Api::new(config, &key)?, conversations).await;
+    let base = format!("http://{}", config.listen);
+    let filled = fill(&base, &key, conversations).await;
     // The key was for this run alone, however it ended.
     admin::ask_running(config, &Task::RevokeServiceKey { id }).await?;
     filled
 }
 
-async fn fill(api: &Api, conversations: usize) -> anyhow::Result<String> {
+async fn fill(base: &str, key: &str, conversations: usize) -> anyhow::Result<String> {
     let corpus: Corpus = serde_json::from_str(CORPUS).context("the demo data are damaged")?;
+    let application = Parlor::builder(base).service_key(key).build()?;
     // Random, for an account that everybody knows of should not have a password that everybody knows.
     let password = format!("demo-{}", Uuid::from_u128(u128::from_be_bytes(random()?)).simple());
-    let account = json!({"email": EMAIL, "password": password, "displayName": "Demo"});
-    let (status, registered) = api.send(Method::POST, "/v1/auth/register", None, None, Some(account)).await?;
-    if status == StatusCode::CONFLICT {
-        bail!(
+    let registered = match application.register(EMAIL, &password, "Demo").answer().await {
+        Err(error) if error.code() == Some("email-taken") => bail!(
             "this instance holds the demo data already ({EMAIL} is registered); start on an empty data folder"
+        ),
+        registered => registered.context("registering the demo's account")?,
+    };
+    let Some(account) = registered.body else {
+        bail!(
+            "with auth.verify_email on, nobody can confirm the address of the demo's account: switch it off"
         );
-    }
-    let demo = text(&registered, "userId").context("registering the demo's account")?;
-    api.remember(&registered);
+    };
+    let demo = Account { id: account.user_id, made: registered.position };
 
     let total =
         corpus.languages.iter().flat_map(|language| language.conversations.iter().take(conversations));
@@ -76,142 +78,65 @@ async fn fill(api: &Api, conversations: usize) -> anyhow::Result<String> {
         bar.set_style(style);
     }
     stream::iter(&corpus.languages)
-        .map(|language| speak(api, language, &demo, conversations, &bar))
+        .map(|language| speak(&application, language, &demo, conversations, &bar))
         .buffer_unordered(AT_ONCE)
         .try_collect::<Vec<()>>()
         .await?;
     bar.finish_and_clear();
     Ok(format!(
         "{} messages in {} languages, a conversation each.\n\nSign in as\n  e-mail    {EMAIL}\n  password  {password}\n\n\
-         For instance:\n  curl -s {}/v1/auth/login -H 'content-type: application/json' \\\n    \
+         For instance:\n  curl -s {base}/v1/auth/login -H 'content-type: application/json' \\\n    \
          -d '{{\"email\":\"{EMAIL}\",\"password\":\"{password}\"}}'\n",
         bar.length().unwrap_or(0),
         corpus.languages.len(),
-        api.base
     ))
+}
+
+/// Somebody who was made a moment ago.
+struct Account {
+    id: Uuid,
+    /// Where that is to be found: chat waits for it.
+    made: Option<String>,
 }
 
 /// Two speakers of a language and what they say to each other.
 async fn speak(
-    api: &Api,
+    application: &Parlor,
     language: &Language,
-    demo: &str,
+    demo: &Account,
     conversations: usize,
     bar: &ProgressBar,
 ) -> anyhow::Result<()> {
     let title = language.title();
-    let mut speakers = Vec::new();
-    for n in 1..=2 {
-        let name = format!("{title} speaker {n}");
-        let user = json!({"displayName": name, "externalId": format!("demo-{}-{n}", language.code)});
-        let created = api.must(Method::POST, "/v1/users", None, None, Some(user)).await?;
-        let id = text(&created, "id").context("creating a user")?;
-        let signed_in =
-            api.must(Method::POST, "/v1/auth/tokens", None, None, Some(json!({"userId": id}))).await?;
-        speakers.push((id, text(&signed_in, "accessToken").context("signing a user in")?));
-    }
-    let (first, second) = (&speakers[0], &speakers[1]);
-    let room = json!({"kind": "group", "title": title, "history": "all", "participants": [second.0, demo]});
-    let room = api.must(Method::POST, "/v1/conversations", Some(&first.1), None, Some(room)).await?;
-    let path =
-        format!("/v1/conversations/{}/messages", text(&room, "id").context("creating a conversation")?);
+    let (first, one) = speaker(application, language, 1).await?;
+    let (second, other) = speaker(application, language, 2).await?;
+    let room = NewConversation::group([other.id, demo.id]).title(&title).history(ConversationHistory::All);
+    let known = [&one.made, &other.made, &demo.made].into_iter().flatten();
+    let creating = known.fold(first.create_conversation(&room), Call::after);
+    let room = creating.await.with_context(|| format!("creating the conversation {title}"))?.id;
     bar.set_message(title);
-    for (c, lines) in language.conversations.iter().take(conversations).enumerate() {
-        for (l, line) in lines.iter().enumerate() {
-            let key = format!("demo-{}-{c}-{l}", language.code);
-            let (_, token) = &speakers[l % 2];
-            api.must(Method::POST, &path, Some(token), Some(&key), Some(json!({"content": line}))).await?;
+    for lines in language.conversations.iter().take(conversations) {
+        for (line, speaker) in lines.iter().zip([&first, &second].into_iter().cycle()) {
+            speaker.send(room, line.as_str()).await.with_context(|| format!("saying {line}"))?;
             bar.inc(1);
         }
     }
     Ok(())
 }
 
+/// The nth speaker of a language, made and signed in.
+async fn speaker(application: &Parlor, language: &Language, n: usize) -> anyhow::Result<(Parlor, Account)> {
+    let name = format!("{} speaker {n}", language.title());
+    let user = NewUser::new(&name).external_id(format!("demo-{}-{n}", language.code));
+    let made = application.create_user(&user).answer().await.with_context(|| format!("creating {name}"))?;
+    let signed_in =
+        application.issue_tokens(made.body.id, None).await.with_context(|| format!("signing {name} in"))?;
+    let account = Account { id: made.body.id, made: made.position };
+    Ok((application.as_signed_in(signed_in).await?, account))
+}
+
 fn random() -> anyhow::Result<[u8; 16]> {
     let mut bytes = [0; 16];
     rustix::rand::getrandom(&mut bytes, rustix::rand::GetRandomFlags::empty())?;
     Ok(bytes)
-}
-
-fn text(answer: &Value, field: &str) -> Option<String> {
-    answer[field].as_str().map(str::to_owned)
-}
-
-/// The instance's API.
-struct Api {
-    client: Client,
-    base: String,
-    key: String,
-    /// Where the accounts made so far are to be found: chat waits for it.
-    seen: std::sync::Mutex<Vec<String>>,
-}
-
-/// Where an answer's position token is put into its JSON, for [`Api::remember`].
-const POSITION: &str = "parlor-position";
-
-impl Api {
-    fn new(config: &Config, key: &str) -> anyhow::Result<Self> {
-        let client = Client::builder().timeout(Duration::from_secs(30)).build()?;
-        let base = format!("http://{}", config.listen);
-        Ok(Self { client, base, key: key.to_owned(), seen: std::sync::Mutex::default() })
-    }
-
-    /// Later commands wait until what was answered here is known everywhere.
-    fn remember(&self, answer: &Value) {
-        if let (Some(token), Ok(mut seen)) = (text(answer, POSITION), self.seen.lock()) {
-            seen.push(token);
-        }
-    }
-
-    /// A request by the user whose token it is, or else by the demo itself.
-    async fn send(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        idempotency_key: Option<&str>,
-        body: Option<Value>,
-    ) -> anyhow::Result<(StatusCode, Value)> {
-        let mut request = self.client.request(method.clone(), format!("{}{path}", self.base));
-        request = request.bearer_auth(token.unwrap_or(&self.key));
-        if let Some(key) = idempotency_key {
-            request = request.header("idempotency-key", key);
-        }
-        let seen = self.seen.lock().map(|seen| seen.join(",")).unwrap_or_default();
-        if path == "/v1/conversations" && !seen.is_empty() {
-            request = request.header("parlor-min-position", seen);
-        }
-        if let Some(body) = body {
-            request = request.json(&body);
-        }
-        let response = request.send().await.with_context(|| format!("{method} {path}"))?;
-        let status = response.status();
-        let position =
-            response.headers().get(POSITION).and_then(|token| token.to_str().ok()).map(str::to_owned);
-        let bytes = response.bytes().await?;
-        let mut answer: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
-        if let (Some(position), Some(object)) = (position, answer.as_object_mut()) {
-            object.insert(POSITION.to_owned(), position.into());
-        }
-        Ok((status, answer))
-    }
-
-    /// A request that must be answered well.
-    async fn must(
-        &self,
-        method: Method,
-        path: &str,
-        token: Option<&str>,
-        idempotency_key: Option<&str>,
-        body: Option<Value>,
-    ) -> anyhow::Result<Value> {
-        let (status, answer) = self.send(method.clone(), path, token, idempotency_key, body).await?;
-        if !status.is_success() {
-            bail!("{method} {path}: {status} {}", answer["detail"].as_str().unwrap_or_default());
-        }
-        if path == "/v1/users" {
-            self.remember(&answer);
-        }
-        Ok(answer)
-    }
 }

@@ -1,0 +1,13 @@
+//! The API's commands and queries, service by service, with what they take and give.
+
+mod auth;
+mod conversation;
+mod message;
+mod notification;
+mod user;
+
+pub use auth::*;
+pub use conversation::*;
+pub use message::*;
+pub use notification::*;
+pub use user::*;
