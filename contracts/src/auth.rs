@@ -9,7 +9,7 @@ use uuid::Uuid;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionEnd {
-    /// Its owner signed out, or ended it from another session.
+    /// Its owner signed out, or ended it from another session, or an administrator ended it.
     LoggedOut,
     /// Its owner chose a new password.
     PasswordChanged,

@@ -59,8 +59,9 @@ pub async fn serve(config: &Config, roles: &Roles) -> anyhow::Result<()> {
     };
     let running = opened.map(|instance| {
         health.opened(&instance);
-        desk.opened(Operator::of(&instance, health.clone()));
-        entrance.open(crate::http::router(&instance, health.clone(), &options));
+        let operator = Arc::new(Operator::of(&instance, health.clone()));
+        desk.opened(operator.clone());
+        entrance.open(crate::http::router(&instance, health.clone(), operator, &options));
         instance.start(&stopped)
     });
     if running.is_some() {

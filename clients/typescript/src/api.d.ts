@@ -40,6 +40,22 @@ export type ChangeUserStatus = {
   text?: StatusText | null;
 };
 
+/** What the commands of one name came to. */
+export type CommandTotals = {
+  /** How long one took on average, in milliseconds. */
+  averageMs: number;
+  /** Those that took effect, or found nothing to do. */
+  done: number;
+  /** Those that failed or were too late. */
+  failed: number;
+  /** Its name. */
+  name: string;
+  /** Those that were refused. */
+  refused: number;
+  /** Those that were answered from the ledger. */
+  replayed: number;
+};
+
 /** A conversation as one of its members sees it. */
 export type ConversationAnswer = {
   /** When it began. */
@@ -147,12 +163,58 @@ export type EditMessageBody = {
 
 export type EmailAddress = string;
 
+/** Who issued a command. */
+export type EventActor = {
+  /** The user's id, or that of the application's key. */
+  id?: string | null;
+  /** `anonymous`, `system`, `user` or `service`. */
+  kind: string;
+};
+
+/** A page of a log. */
+export type EventsPage = {
+  /** What was found, the newest first. */
+  items: LoggedEvent[];
+  /** What to go on reading with; null where there is nothing more to read. */
+  nextCursor?: string | null;
+  /** The oldest position that was looked at, a decimal number; null if none was. */
+  readTo?: string | null;
+};
+
 export type ExternalId = string;
 
 /** A message that was found, as its page shows it. */
 export type FoundMessage = MessageAnswer & {
   /** Where in `content` the words are: ascending, apart from each other. */
   highlights: Highlight[];
+};
+
+/** A handler of events in one of the logs that it follows. */
+export type HandlerState = {
+  /** Events between the two. Not all of them may be for it. */
+  behind: number;
+  /** For how many milliseconds the oldest of these has been waiting; null where there is none, or its time isn't known here. */
+  behindMs?: number | null;
+  /** Where and why it stands still, if it does; tried again by itself. */
+  error?: string | null;
+  /** The service whose log it is. */
+  follows: string;
+  /** The process that holds its lease, where there can be several. */
+  holder?: string | null;
+  /** `view`, `reactor`, `relay`, or `follower` for what keeps nothing. */
+  kind: string;
+  /** Its name. */
+  name: string;
+  /** The newest position there. */
+  newest: string;
+  /** The last position that it took in, as far as this process knows; a decimal number. */
+  position: string;
+  /** Where it runs: `here`, `elsewhere` (in another process) or `nowhere`. */
+  runs: string;
+  /** The log that it follows, or `SERVICE.public` for what another service makes public. */
+  source: string;
+  /** `live`, `rebuilding`, or `stuck` with the error. */
+  state: string;
 };
 
 /** A part of a text, counted in UTF-16 code units, as JavaScript, Java, Kotlin and Swift's `NSRange` count. */
@@ -249,6 +311,18 @@ export type LastMessage = {
   type: MessageType;
 };
 
+/** A service's ledger, and what its commands came to. */
+export type Ledger = {
+  /** What commands came to, by name, since the process began. */
+  commands: CommandTotals[];
+  /** How many answers it keeps to commands with an idempotency key. */
+  keys: number;
+  /** When the oldest of them was given. */
+  oldestAt?: string | null;
+  /** The service. */
+  service: string;
+};
+
 /** How much of something somebody wants to be told of. */
 export type Level = "all" | "mentions" | "none";
 
@@ -256,10 +330,66 @@ export type Limit = number;
 
 export type Link = string;
 
+/** Somebody, as administrators see them. */
+export type ListedUser = {
+  /** Since when they are there. */
+  createdAt: string;
+  /** What they are called. */
+  displayName: string;
+  /** Where their mail goes. */
+  email?: string | null;
+  /** What the application that created them calls them. */
+  externalId?: string | null;
+  /** The user. */
+  id: string;
+  /** Whether their account stands. */
+  state: AccountState;
+};
+
 /** That the process is there. */
 export type Liveness = {
   /** `live`. */
   status: string;
+};
+
+/** A log at one moment. */
+export type LogState = {
+  /** Another one after it was restored from a backup. */
+  epoch: string;
+  /** The position of the newest event, a decimal number. */
+  newest: string;
+};
+
+/** An event of a log. */
+export type LoggedEvent = {
+  /** Who caused it. */
+  actor: EventActor;
+  /** When it was committed. */
+  at: string;
+  /** The kind of thing that it happened to. */
+  category: string;
+  /** The event that caused it, if one did. */
+  causation?: string | null;
+  /** Shared by all that one request set off. */
+  correlation: string;
+  /** What it says. Personal fields, which are sealed, and hashes of secrets read `•••`. */
+  data: Record<string, unknown>;
+  /** How many fields are hidden. */
+  hidden: number;
+  /** Unique. */
+  id: string;
+  /** Its place in the log, a decimal number. */
+  position: string;
+  /** The id of what other services hear of it, if they do: what it causes there names this one. */
+  publicId: string;
+  /** The version of its data. */
+  schema: number;
+  /** Which one. */
+  stream: string;
+  /** What happened. */
+  type: string;
+  /** How many events it had by then. */
+  version: number;
 };
 
 /** Signs in. An idempotency key is ignored: a repeat is another session. */
@@ -321,6 +451,24 @@ export type NotificationMade = {
   id: string;
 };
 
+/** A service at one moment. Rates follow from two of them. */
+export type Overview = {
+  /** When this was so. */
+  at: string;
+  /** Whatever follows events for it, once for each log that it follows. */
+  handlers: HandlerState[];
+  /** Its log. */
+  log: LogState;
+  /** How many events and records were set aside. */
+  parked: number;
+  /** The process that answers; another one with each start. */
+  process: string;
+  /** The service. */
+  service: string;
+  /** What its log lies on: `sqlite` or `postgres`. */
+  store: string;
+};
+
 /** One page of a list. */
 export type Page_ConversationAnswer = {
   /** What is on it. */
@@ -363,9 +511,55 @@ export type Page_FoundMessage = {
 };
 
 /** One page of a list. */
+export type Page_ListedUser = {
+  /** What is on it. */
+  items: {
+    /** Since when they are there. */
+    createdAt: string;
+    /** What they are called. */
+    displayName: string;
+    /** Where their mail goes. */
+    email?: string | null;
+    /** What the application that created them calls them. */
+    externalId?: string | null;
+    /** The user. */
+    id: string;
+    /** Whether their account stands. */
+    state: AccountState;
+  }[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
 export type Page_MessageItem = {
   /** What is on it. */
   items: (DeletedMessage | MessageAnswer)[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
+export type Page_ParkedEvent = {
+  /** What is on it. */
+  items: {
+    /** Its number in its service's store. */
+    id: number;
+    /** What it is called. */
+    name: string;
+    /** Its place there, a decimal number. */
+    position: string;
+    /** The reactor that couldn't handle it; null for a record that is no event. */
+    reactor?: string | null;
+    /** Why it was set aside. */
+    reason: string;
+    /** Whether it is about to be tried again. */
+    retry: boolean;
+    /** Where it came from: a log, or a topic and partition. */
+    source: string;
+    /** The stream whose later events wait behind it. */
+    stream?: string | null;
+  }[];
   /** What to ask for the next page with, as `?cursor=`; null on the last one. */
   nextCursor?: string | null;
 };
@@ -441,6 +635,26 @@ export type Page_UserCard = {
   }[];
   /** What to ask for the next page with, as `?cursor=`; null on the last one. */
   nextCursor?: string | null;
+};
+
+/** Something that was set aside. */
+export type ParkedEvent = {
+  /** Its number in its service's store. */
+  id: number;
+  /** What it is called. */
+  name: string;
+  /** Its place there, a decimal number. */
+  position: string;
+  /** The reactor that couldn't handle it; null for a record that is no event. */
+  reactor?: string | null;
+  /** Why it was set aside. */
+  reason: string;
+  /** Whether it is about to be tried again. */
+  retry: boolean;
+  /** Where it came from: a log, or a topic and partition. */
+  source: string;
+  /** The stream whose later events wait behind it. */
+  stream?: string | null;
 };
 
 /** Somebody in a conversation. */
@@ -537,6 +751,26 @@ export type Readiness = {
   standing: Standing[];
   /** `ready`, or `unready` as long as something is missing. */
   status: string;
+};
+
+/** How far a view's rebuild is. */
+export type RebuildProgress = {
+  /** When it began. */
+  beganAt: string;
+  /** Events taken in. */
+  done: number;
+  /** When it ended. */
+  endedAt?: string | null;
+  /** Why it failed. Begun again it goes on where it was. */
+  error?: string | null;
+  /** The service that keeps the view. */
+  service: string;
+  /** `running`, `done` (the rebuilt view is live) or `failed`. */
+  state: string;
+  /** Events that there are. */
+  total: number;
+  /** The view. */
+  view: string;
 };
 
 /**
@@ -766,6 +1000,36 @@ export type VerifyEmail = {
   token: string;
 };
 
+/** What one request set off in one service. */
+export type Way = {
+  /** The commands, the oldest first. A process remembers some thousands of those that it carried out itself. */
+  commands: WayCommand[];
+  /** Whether the whole log was read from where it can have begun; there may be more otherwise. */
+  complete: boolean;
+  /** What all of it shares; the id that was asked for where nothing was found. */
+  correlation: string;
+  /** What happened, the oldest first. */
+  events: LoggedEvent[];
+  /** The service. */
+  service: string;
+};
+
+/** A command, as the process that carried it out remembers it. */
+export type WayCommand = {
+  /** Who issued it. */
+  actor: EventActor;
+  /** When it came. */
+  at: string;
+  /** The event that set it off, if one did. */
+  causation?: string | null;
+  /** How it ended: `done`, `replayed`, `refused` or `failed`. */
+  end: string;
+  /** Its name. */
+  name: string;
+  /** How long it took, in milliseconds. */
+  tookMs: number;
+};
+
 /** Every command and query by its name: what it takes and what it answers. */
 export interface Operations {
   /** The public keys with which access tokens can be checked (RFC 7517). */
@@ -779,6 +1043,144 @@ export interface Operations {
   /** Can it do its work? */
   ready: {
     answer: Readiness;
+  };
+  /** Somebody's account, with its sessions, for administrators. */
+  account: {
+    path: {
+      /** Whose. */
+      id: string;
+    };
+    answer: UserAuthInfo;
+  };
+  /** End one of somebody's sessions, as an administrator. */
+  end_session_of: {
+    path: {
+      /** Whose. */
+      id: string;
+      /** Which. */
+      session: string;
+    };
+    answer: undefined;
+  };
+  /** Everybody, the newest first, for administrators. */
+  list_users: {
+    query?: {
+      /** Words of the display name, or parts of words; or an e-mail address. */
+      search?: string;
+      /** How many on a page. */
+      limit?: Limit;
+      /** `nextCursor` of the page before. */
+      cursor?: string;
+    };
+    answer: Page_ListedUser;
+  };
+  /** What a service's log holds, the newest first. Personal fields stay sealed and read `•••`. */
+  events: {
+    path: {
+      /** Whose log. */
+      service: string;
+    };
+    query?: {
+      /** One stream, as `CATEGORY/ID`. */
+      stream?: string;
+      /** What happened: the events' name, or its beginning with a `*` after it. */
+      type?: string;
+      /** Not before this time (RFC 3339). */
+      from?: string;
+      /** Not after this time. */
+      to?: string;
+      /** What one request set off. */
+      correlation?: string;
+      /** How many on a page. */
+      limit?: Limit;
+      /** `nextCursor` of the page before. */
+      cursor?: string;
+    };
+    answer: EventsPage;
+  };
+  /** How many answers the ledger keeps, and how often commands were answered from it. */
+  ledger: {
+    path: {
+      /** Whose. */
+      service: string;
+    };
+    answer: Ledger;
+  };
+  /** What a service's log holds, and how far those who follow events for it have come. */
+  overview: {
+    path: {
+      /** `auth`, `user`, `chat` or `notification`. */
+      service: string;
+    };
+    answer: Overview;
+  };
+  /** What was set aside because it couldn't be handled, in the order in which it was. */
+  parked: {
+    path: {
+      /** The service that keeps it. */
+      service: string;
+    };
+    query?: {
+      /** How many on a page. */
+      limit?: Limit;
+      /** `nextCursor` of the page before. */
+      cursor?: string;
+    };
+    answer: Page_ParkedEvent;
+  };
+  /** Give something that was set aside up for good; what waited behind it is tried then. */
+  drop_parked: {
+    path: {
+      /** The service that keeps it. */
+      service: string;
+      /** Its number. */
+      id: number;
+    };
+    answer: undefined;
+  };
+  /** Try something that was set aside again, with all that waits behind it; repeating this changes nothing. */
+  retry_parked: {
+    path: {
+      /** The service that keeps it. */
+      service: string;
+      /** Its number. */
+      id: number;
+    };
+    answer: undefined;
+  };
+  /** How far a view's last rebuild is, since the process began. */
+  rebuild_progress: {
+    path: {
+      /** The service that keeps it. */
+      service: string;
+      /** Its name. */
+      view: string;
+    };
+    answer: RebuildProgress;
+  };
+  /** Make a view anew beside the live one, from all events; queries go on meanwhile. */
+  rebuild_view: {
+    path: {
+      /** The service that keeps it. */
+      service: string;
+      /** Its name. */
+      view: string;
+    };
+    answer: RebuildProgress;
+  };
+  /** The way of one command through a service: who issued it and when, and what came of it. */
+  way: {
+    path: {
+      /** Whose log. */
+      service: string;
+      /** A correlation, or an event's id. */
+      id: string;
+    };
+    query?: {
+      /** When it was about (RFC 3339): where to look, if the id doesn't say. */
+      at?: string;
+    };
+    answer: Way;
   };
   /** Change one's address. */
   change_email: {

@@ -285,6 +285,23 @@ impl EventBus {
         })
     }
 
+    /// Who this process is in the leases that it holds.
+    pub fn holder(&self) -> Uuid {
+        self.holder
+    }
+
+    /// Who holds the leases of the handlers that run once however many processes there are, by the handlers' names; see
+    /// [`LeaseStore::holder`]. Those that run in each process aren't among them.
+    pub async fn holders(&self) -> Result<Vec<(&'static str, Option<Uuid>)>, StoreError> {
+        let mut holders = Vec::new();
+        for handler in self.subscriptions.iter().map(|subscription| &subscription.handler) {
+            if let Some(leases) = handler.leases() {
+                holders.push((handler.name(), leases.holder(handler.name()).await?));
+            }
+        }
+        Ok(holders)
+    }
+
     fn followers(&self) -> impl Iterator<Item = &Follower> {
         self.subscriptions.iter().flat_map(|subscription| &subscription.followers)
     }

@@ -30,6 +30,13 @@ pub trait LeaseStore: Send + Sync + 'static {
 
     /// Gives the lease back, so that somebody else gets it at once. Nothing happens if it was taken over.
     async fn release(&self, name: &str, fence: Fence) -> Result<(), StoreError>;
+
+    /// Who holds the lease now, for people to look at; `None` if nobody does, or where one process has the store and leases
+    /// mean nothing.
+    async fn holder(&self, name: &str) -> Result<Option<Uuid>, StoreError> {
+        let _ = name;
+        Ok(None)
+    }
 }
 
 /// A lease as it stands: its number, and until when it is held.

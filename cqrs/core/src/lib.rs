@@ -171,6 +171,8 @@ pub use repository::{
     BaseReadRepository, BaseRepository, BaseWriteRepository, Comparison, EventSourcedRepository, Filter,
     InMemoryRepository, Order, QueryOptions, Record, delete_sql, upsert_sql,
 };
-pub use source::{Batch, Covered, EventSource, LogSource, PUBLIC, PublicEvent, PublicSource, Publisher};
+pub use source::{
+    Batch, Covered, EventSource, LogSource, PUBLIC, PublicEvent, PublicSource, Publisher, public_id,
+};
 pub use trace::SpanId;
 pub use value::{FromRow, Row, RowError, RowExt, Value};

@@ -108,6 +108,12 @@ pub trait Publisher: Send + Sync + 'static {
 /// The category of public events, which belong to no stream.
 pub const PUBLIC: &str = "public";
 
+/// The id of what becomes public of a private event. Derived, so that a repeat is recognised, and another one, for sealed
+/// fields are sealed under it.
+pub fn public_id(private: Uuid) -> Uuid {
+    derived_id("parlor cqrs public event v1", &[private.as_bytes()])
+}
+
 /// A service's public events, read from its log in the same process.
 pub struct PublicSource<P> {
     name: &'static str,
@@ -126,8 +132,7 @@ impl<P: Publisher> PublicSource<P> {
         let Some(public) = self.keyring.with_keys(|keys| self.publisher.publish(event, keys)).await? else {
             return Ok(None);
         };
-        // An id of its own, for sealed fields are sealed under it; derived, so that a repeat is recognised.
-        let id = derived_id("parlor cqrs public event v1", &[event.id.as_bytes()]);
+        let id = public_id(event.id);
         let (name, data): (String, Bytes) = self.keyring.encode_parts(id, &public.event).await?;
         Ok(Some(Arc::new(RecordedEvent {
             id,

@@ -42,6 +42,22 @@ pub fn complete(api: &mut OpenApi) {
     }
 }
 
+/// Adds to a description of what is neither command nor query, yet for signed-in callers, what it shares with them: the
+/// problems of whoever may not, and of what can't be read. Its routes take no idempotency key and no position.
+pub fn complete_apart(api: &mut OpenApi) {
+    for item in api.paths.paths.values_mut() {
+        let PathItem { get, post, put, patch, delete, .. } = item;
+        for operation in get.iter_mut() {
+            add_problems(operation, &[400, 422, 429, 500, 503]);
+            add_problems_of_access(operation);
+        }
+        for operation in [post, put, patch, delete].into_iter().flatten() {
+            add_problems(operation, &[400, 408, 413, 415, 422, 429, 500, 503]);
+            add_problems_of_access(operation);
+        }
+    }
+}
+
 fn complete_item(item: &mut PathItem) {
     let PathItem { get, post, put, patch, delete, .. } = item;
     if let Some(query) = get {

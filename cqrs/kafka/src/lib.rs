@@ -41,6 +41,6 @@ mod tail;
 mod window;
 
 pub use cluster::Cluster;
-pub use relay::{Relay, Upstream};
+pub use relay::{NAME as RELAY, Relay, Upstream};
 pub use settings::{KafkaSettings, SecurityProtocol, SettingsError};
 pub use source::{KafkaSource, SourceOptions};

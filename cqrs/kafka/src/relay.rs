@@ -17,7 +17,7 @@ use crate::record::Names;
 use crate::session::{Session, Target};
 
 /// The consumer's name in places and leases.
-const NAME: &str = "relay";
+pub const NAME: &str = "relay";
 /// How many events are read in one go when the topic is behind the place.
 const STEP: usize = 512;
 /// How often it is looked how far the service's reactors have come.

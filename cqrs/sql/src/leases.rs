@@ -81,6 +81,14 @@ impl PostgresLeases<'_> {
         self.fetch(&sql, &[(&name, Type::TEXT), (&(fence.0 as i64), Type::INT8)]).await.map(drop)
     }
 
+    /// Who holds the lease now.
+    pub(crate) async fn holder(&self, name: &str) -> Result<Option<Uuid>, StoreError> {
+        let s = quoted(self.schema);
+        let sql = format!("SELECT holder FROM {s}.leases WHERE name = $1 AND until > {NOW}");
+        let row = self.pool.get().await?.query_opt(&sql, &[(&name, Type::TEXT)]).await?;
+        Ok(row.map(|row| row.get(0)))
+    }
+
     /// Whether the lease still has this number.
     pub(crate) async fn is_current(&self, name: &str, fence: Fence) -> Result<bool, StoreError> {
         let sql = format!("SELECT fence FROM {}.leases WHERE name = $1", quoted(self.schema));

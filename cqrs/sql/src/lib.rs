@@ -132,7 +132,7 @@ mod views;
 
 pub use dialect::Dialect;
 pub use keys::SqlKeyStore;
-pub use log::{Location, LogOptions, SqlLog};
+pub use log::{LedgerSize, Location, LogOptions, SqlLog};
 pub use postgres::{Pool, PoolOptions};
 pub use projecting::{Projecting, RebuildError, RebuildProgress};
 pub use repository::{SqlReadRepository, SqlWriteRepository};

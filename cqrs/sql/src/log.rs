@@ -9,6 +9,7 @@ use cqrs_core::{
     Commit, CommitError, Committed, Guard, LedgerRecord, Log, Position, RecordedEvent, RowWrite, StoreError,
     StreamId, Value,
 };
+use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
 use uuid::Uuid;
 
@@ -294,7 +295,42 @@ impl Log for SqlLog {
     }
 }
 
+/// What the ledger keeps, for operators to look at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LedgerSize {
+    /// Answers to commands with an idempotency key.
+    pub keys: u64,
+    /// When the oldest of them was given; nothing if there are none.
+    pub oldest: Option<Timestamp>,
+}
+
 impl SqlLog {
+    /// Where a stream's events stand: those before `before` (a version; `u64::MAX` for all), newest first, `limit` at most.
+    pub async fn stream_positions(
+        &self,
+        category: &str,
+        stream: Uuid,
+        before: u64,
+        limit: usize,
+    ) -> Result<Vec<Position>, StoreError> {
+        let sql = "SELECT position FROM events WHERE stream = ?1 AND category = ?2 AND version < ?3
+             ORDER BY version DESC LIMIT ?4";
+        let before = before.min(i64::MAX as u64);
+        let params = vec![stream.into(), category.into(), before.into(), (limit as u64).into()];
+        self.select(sql, params, |row| Ok(Position(row.int(0)?.unwrap_or(0) as u64))).await
+    }
+
+    /// How much the ledger keeps. It is counted: not to be asked all the time.
+    pub async fn ledger_size(&self) -> Result<LedgerSize, StoreError> {
+        let found = self
+            .select("SELECT count(*), min(at) FROM ledger", Vec::new(), |row| {
+                let oldest = row.int(1)?.and_then(|millis| Timestamp::from_millisecond(millis).ok());
+                Ok(LedgerSize { keys: row.int(0)?.unwrap_or(0) as u64, oldest })
+            })
+            .await?;
+        Ok(found.into_iter().next().unwrap_or(LedgerSize { keys: 0, oldest: None }))
+    }
+
     /// Reads rows of the log's store, as a state-stored aggregate's repository does.
     pub(crate) async fn select<T: Send + 'static>(
         &self,

@@ -153,6 +153,18 @@ impl ParkStore for SqlLog {
 }
 
 impl SqlLog {
+    /// What is parked, in the order in which it was: those after the one with the number `after`, `limit` at most.
+    pub async fn parked_after(&self, after: i64, limit: usize) -> Result<Vec<Parked>, StoreError> {
+        let sql = format!("SELECT {COLUMNS} FROM parked WHERE id > ?1 ORDER BY id LIMIT ?2");
+        self.select(&sql, vec![after.into(), (limit as u64).into()], |row| parked(row)).await
+    }
+
+    /// How much is parked.
+    pub async fn parked_count(&self) -> Result<u64, StoreError> {
+        let counted = self.select("SELECT count(*) FROM parked", Vec::new(), |row| row.int(0)).await?;
+        Ok(counted.into_iter().next().flatten().unwrap_or(0) as u64)
+    }
+
     /// Has the events of a stream of which `id` is one tried again, or not; how many they are.
     async fn ask(&self, id: i64, retry: i64) -> Result<u64, StoreError> {
         let sql = "UPDATE parked SET retry = ?2 WHERE consumer <> '' AND (consumer, source, stream) IN

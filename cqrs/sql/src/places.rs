@@ -31,6 +31,13 @@ impl LeaseStore for SqlLog {
             Backend::Postgres(log) => log.leases().release(name, fence).await,
         }
     }
+
+    async fn holder(&self, name: &str) -> Result<Option<Uuid>, StoreError> {
+        match &self.backend {
+            Backend::Sqlite(_) => Ok(None),
+            Backend::Postgres(log) => log.leases().holder(name).await,
+        }
+    }
 }
 
 /// What becomes of a place that is there already: it moves forward, in its epoch.

@@ -8,7 +8,7 @@ use crate::http::health::Health;
 /// Takes operators' tasks, whether the services are there yet or not.
 pub struct Desk {
     health: Arc<Health>,
-    operator: OnceLock<Operator>,
+    operator: OnceLock<Arc<Operator>>,
 }
 
 impl Desk {
@@ -18,7 +18,7 @@ impl Desk {
     }
 
     /// The services are there.
-    pub fn opened(&self, operator: Operator) {
+    pub fn opened(&self, operator: Arc<Operator>) {
         // Only the first one counts, and there is only one.
         let _ = self.operator.set(operator);
     }

@@ -1,10 +1,13 @@
 //! What operators do on the command line: the same whether a running instance does it for them or nobody runs.
 
 mod client;
+pub(crate) mod console;
 mod desk;
 mod offline;
 mod operator;
+mod rebuilds;
 mod say;
+mod seen;
 mod socket;
 
 use cqrs_core::{Failure, StoreError};
@@ -15,6 +18,7 @@ pub use client::ask_running;
 pub use desk::Desk;
 pub use operator::Operator;
 pub use say::run;
+pub use seen::CommandsSeen;
 pub(crate) use socket::serve;
 pub use socket::{SOCKET, listen};
 

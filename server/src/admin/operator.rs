@@ -14,6 +14,8 @@ use parlor_auth::email::Email;
 use parlor_auth::service_key::{ServiceKey, ServiceKeyEvent};
 use uuid::Uuid;
 
+use super::rebuilds::{Begun, Rebuilds};
+use super::seen::CommandsSeen;
 use super::{Answer, HandlerLine, ParkedLine, Progress, ServiceKeyLine, Task, TaskError};
 use crate::http::health::Health;
 use crate::instance::{Instance, Sources};
@@ -22,19 +24,42 @@ use crate::roles::{Roles, ServiceName};
 /// An instance's parts that operators' tasks need.
 pub struct Operator {
     auth: Option<Auth>,
-    roles: Roles,
+    pub(super) roles: Roles,
     services: Vec<Kept>,
     sources: Sources,
     keyring: Keyring,
-    clock: Arc<dyn Clock>,
+    pub(super) clock: Arc<dyn Clock>,
     health: Arc<Health>,
+    pub(super) rebuilds: Rebuilds,
+    pub(super) commands: CommandsSeen,
 }
 
-struct Kept {
-    service: ServiceName,
-    store: ServiceStore,
-    events: EventBus,
-    reactors: Vec<&'static str>,
+/// A service of the process, as far as operators look at it.
+pub(super) struct Kept {
+    pub(super) service: ServiceName,
+    pub(super) store: ServiceStore,
+    pub(super) events: EventBus,
+    pub(super) reactors: Vec<&'static str>,
+}
+
+impl Kept {
+    /// Whether it keeps a view of this name.
+    pub(super) fn has_view(&self, name: &str) -> bool {
+        self.store.views.projections().iter().any(|view| view.name() == name)
+    }
+
+    /// What a handler of this name is.
+    pub(super) fn kind_of(&self, handler: &str) -> &'static str {
+        if self.has_view(handler) {
+            "view"
+        } else if self.reactors.contains(&handler) {
+            "reactor"
+        } else if handler == cqrs_kafka::RELAY {
+            "relay"
+        } else {
+            "follower"
+        }
+    }
 }
 
 /// How many events are looked at in one go.
@@ -57,7 +82,14 @@ impl Operator {
             keyring: instance.ground.keyring.clone(),
             clock: instance.ground.clock.clone(),
             health,
+            rebuilds: Rebuilds::default(),
+            commands: instance.commands.clone(),
         }
+    }
+
+    /// A service of this process.
+    pub(super) fn kept(&self, service: ServiceName) -> Option<&Kept> {
+        self.services.iter().find(|kept| kept.service == service)
     }
 
     /// Carries out a task; `report` hears how far it has come.
@@ -181,7 +213,8 @@ impl Operator {
 
     async fn handlers(&self) -> Result<Vec<HandlerLine>, TaskError> {
         let mut lines = Vec::new();
-        for Kept { service, store, events, reactors } in &self.services {
+        for kept in &self.services {
+            let Kept { service, store, events, .. } = kept;
             for handler in events.progress() {
                 let projection = store.views.projections().iter().find(|view| view.name() == handler.handler);
                 let position = match projection {
@@ -197,15 +230,10 @@ impl Operator {
                     }
                     None => Some(handler.position).filter(|position| position.0 > 0),
                 };
-                let kind = match projection {
-                    Some(_) => "view",
-                    None if reactors.contains(&handler.handler) => "reactor",
-                    None => "follower",
-                };
                 lines.push(HandlerLine {
                     service: service.name().to_owned(),
                     name: handler.handler.to_owned(),
-                    kind: kind.to_owned(),
+                    kind: kept.kind_of(handler.handler).to_owned(),
                     source: handler.source.to_owned(),
                     position: position.map(|position| position.0),
                     head: handler.head.0,
@@ -216,11 +244,7 @@ impl Operator {
         Ok(lines)
     }
 
-    async fn rebuild(
-        &self,
-        name: &str,
-        mut report: impl FnMut(Progress) + Send,
-    ) -> Result<Answer, TaskError> {
+    async fn rebuild(&self, name: &str, report: impl FnMut(Progress) + Send) -> Result<Answer, TaskError> {
         let views = |service: &Kept| -> Vec<&'static str> {
             service.store.views.projections().iter().map(|view| view.name()).collect()
         };
@@ -230,7 +254,7 @@ impl Operator {
             tracing::info!(reactor = name, "a reactor begins anew");
             return Ok(Answer::BeginsAnew);
         }
-        let Some(keeper) = self.services.iter().find(|service| views(service).contains(&name)) else {
+        let Some(keeper) = self.services.iter().find(|service| service.has_view(name)) else {
             let kept_by =
                 |service: &&ServiceName| service.projections().iter().any(|view| view.name() == name);
             if let Some(service) = ServiceName::ALL.iter().find(kept_by) {
@@ -239,18 +263,35 @@ impl Operator {
             let known: Vec<_> = self.services.iter().flat_map(views).collect();
             return Err(TaskError(format!("there is no view called {name}; there are {}", known.join(", "))));
         };
-        let sources = self.sources.of(keeper.service.name());
-        tracing::info!(view = name, "rebuilding a view");
-        keeper
-            .store
-            .views
-            .rebuild(name, &sources, &self.keyring, |progress| {
-                report(Progress { done: progress.done, total: progress.total });
-            })
-            .await
-            .map_err(TaskError::new)?;
-        tracing::info!(view = name, "a rebuilt view is live");
+        let Some(begun) = self.rebuilds.begin(keeper.service, name, self.clock.now()) else {
+            return Err(TaskError(format!("the view {name} is being rebuilt already")));
+        };
+        self.fill(keeper, begun, report).await?;
         Ok(Answer::Done)
+    }
+
+    /// Carries a rebuild out that was begun; `report` hears how far it has come.
+    pub(super) async fn fill(
+        &self,
+        keeper: &Kept,
+        begun: Begun,
+        mut report: impl FnMut(Progress) + Send,
+    ) -> Result<(), TaskError> {
+        let sources = self.sources.of(keeper.service.name());
+        let name = begun.view().to_owned();
+        tracing::info!(view = name, "rebuilding a view");
+        let views = &keeper.store.views;
+        let filled = views.rebuild(&name, &sources, &self.keyring, |progress| {
+            let progress = Progress { done: progress.done, total: progress.total };
+            begun.report(progress);
+            report(progress);
+        });
+        let filled = filled.await.map_err(TaskError::new);
+        begun.ended(filled.as_ref().err().map(ToString::to_string), self.clock.now());
+        if filled.is_ok() {
+            tracing::info!(view = name, "a rebuilt view is live");
+        }
+        filled
     }
 }
 

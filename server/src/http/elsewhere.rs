@@ -34,7 +34,7 @@ fn misdirected(detail: String) -> Problem {
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected-request", detail)
 }
 
-fn of_another(service: ServiceName) -> Problem {
+pub(crate) fn of_another(service: ServiceName) -> Problem {
     misdirected(format!("the {service} service runs in another process of this installation"))
 }
 

@@ -1,7 +1,7 @@
 //! What the process answers over HTTP besides the services' routes, and how connections are served.
 
 pub mod docs;
-mod elsewhere;
+pub(crate) mod elsewhere;
 pub mod entrance;
 pub mod health;
 pub mod listener;
@@ -18,11 +18,19 @@ use axum::http::StatusCode;
 use cqrs_http::{HttpOptions, Problem};
 
 use self::health::Health;
+use crate::admin::{Operator, console};
 use crate::instance::Instance;
 
 /// Everything that is served on the API's listener.
-pub fn router(instance: &Instance, health: Arc<Health>, options: &HttpOptions) -> Router {
-    let services = elsewhere::narrow(instance.router(options), &instance.roles);
+pub fn router(
+    instance: &Instance,
+    health: Arc<Health>,
+    operator: Arc<Operator>,
+    options: &HttpOptions,
+) -> Router {
+    let edges = instance.edges(options);
+    let services = instance.router(&edges).merge(console::router(operator, edges));
+    let services = elsewhere::narrow(services, &instance.roles);
     let (health, _) = health::routes().with_state(health).split_for_parts();
     cqrs_http::layer(services.merge(health).merge(docs::routes()).merge(web::routes()), options)
 }

@@ -3,6 +3,7 @@
 use utoipa::openapi::{InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder, Tag};
 
 use super::health;
+use crate::admin::console;
 use crate::instance::descriptions;
 
 const DESCRIPTION: &str = "Users, sign-in, conversations, live messages, search and notifications. \
@@ -16,6 +17,7 @@ const TAGS: &[(&str, &str)] = &[
     ("chat", "Conversations and messages"),
     ("live", "What happens, as it happens"),
     ("notifications", "What somebody is told of, and how"),
+    ("admin", "What the instance does, for its administrators"),
     ("operations", "Health"),
 ];
 
@@ -30,7 +32,11 @@ pub fn document() -> OpenApi {
         api.merge(routes.into_openapi());
     }
     cqrs_http::openapi::complete(&mut api);
-    // Neither commands nor queries, they share nothing with them.
+    // Neither commands nor queries: they change nothing in a log, and what they show is of this moment.
+    let mut console = console::routes().into_openapi();
+    cqrs_http::openapi::complete_apart(&mut console);
+    api.merge(console);
+    // These share nothing with them.
     api.merge(health::routes().into_openapi());
     let mut tags = Vec::new();
     for (name, description) in TAGS {

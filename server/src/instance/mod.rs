@@ -29,6 +29,7 @@ pub use sources::Sources;
 pub(crate) use stores::Pools;
 pub use stores::{Base, Ground};
 
+use crate::admin::CommandsSeen;
 use crate::config::Config;
 use crate::data_dir::DataDirError;
 use crate::roles::{Roles, ServiceName};
@@ -145,6 +146,8 @@ pub struct Instance {
     pub sources: Sources,
     /// Kafka, where it is configured.
     pub kafka: Option<Kafka>,
+    /// What commands come to.
+    pub commands: CommandsSeen,
     outbox: Option<OutboxWorker>,
 }
 
@@ -172,18 +175,17 @@ impl Instance {
         Ok(())
     }
 
-    /// Every service's routes, each on its own edge.
-    pub fn router(&self, options: &HttpOptions) -> axum::Router {
+    /// Every service's edge.
+    pub fn edges(&self, options: &HttpOptions) -> Vec<(ServiceName, Edge)> {
         let nodes = self.services.iter().map(Node::of).collect();
         let mesh = Arc::new(Mesh::new(nodes, self.sources.elsewhere()));
-        let mut router = axum::Router::new();
-        for service in &self.services {
+        let edge = |service: &Service| {
             let authenticator: Arc<dyn Authenticator> = match &self.auth {
                 // Asks the log itself for service keys.
                 Some(auth) => Arc::new(auth.clone()),
                 None => Arc::new(self.admission.clone()),
             };
-            let edge = Edge::new(EdgeParts {
+            let parts = EdgeParts {
                 commands: service.commands.clone(),
                 queries: service.queries.clone(),
                 log: service.name(),
@@ -192,9 +194,18 @@ impl Instance {
                 waiter: mesh.waiter(service.name()),
                 authenticator,
                 options: options.clone(),
-            });
+            };
+            (service.service, Edge::new(parts))
+        };
+        self.services.iter().map(edge).collect()
+    }
+
+    /// Every service's routes, each on its own edge.
+    pub fn router(&self, edges: &[(ServiceName, Edge)]) -> axum::Router {
+        let mut router = axum::Router::new();
+        for (service, (_, edge)) in self.services.iter().zip(edges) {
             let (served, _) = service.routes.clone().split_for_parts();
-            router = router.merge(served.with_state(edge));
+            router = router.merge(served.with_state(edge.clone()));
         }
         router
     }

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 
 use super::kafka::Reacts;
 use super::{Ground, Instance, Kafka, OpenError, Service, Sources};
+use crate::admin::CommandsSeen;
 use crate::config::Config;
 use crate::roles::{Roles, ServiceName};
 
@@ -96,6 +97,7 @@ pub(super) async fn assemble(
         live: None,
         sources,
         kafka,
+        commands: CommandsSeen::default(),
         outbox: None,
         ground,
     };
@@ -117,6 +119,7 @@ impl Instance {
             sources: &self.sources,
             kafka: self.kafka.as_ref(),
             admission: &self.admission,
+            seen: &self.commands,
             keeps_admission: keeper(&self.roles) == Some(service),
             deadline: config.deadline(),
         };
@@ -147,6 +150,7 @@ struct Wiring<'a> {
     sources: &'a Sources,
     kafka: Option<&'a Kafka>,
     admission: &'a Admission,
+    seen: &'a CommandsSeen,
     /// Whether what lets requests in is kept in this service's store.
     keeps_admission: bool,
     deadline: Duration,
@@ -238,7 +242,8 @@ impl Wiring<'_> {
 
     /// The bus of a service's commands, with what every command passes through.
     fn commands(&self, list: CommandBusBuilder) -> Result<CommandBus, OpenError> {
-        Ok(list.layer(Tracing).layer(Deadline(self.deadline)).layer(Idempotency::default()).build()?)
+        let list = list.layer(Tracing).layer(self.seen.clone());
+        Ok(list.layer(Deadline(self.deadline)).layer(Idempotency::default()).build()?)
     }
 
     /// The handlers of a service's projections, with every source of public events; what sends its own to Kafka, where

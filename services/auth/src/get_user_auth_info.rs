@@ -99,9 +99,16 @@ impl QueryHandler<GetUserAuthInfo> for ReadsAuthInfo {
     async fn handle(&self, cx: &Context, _: GetUserAuthInfo) -> Result<UserAuthInfo, Failure> {
         let user = cx.actor.user().ok_or(NotAUser)?;
         // Whoever is signed in has an account: one that isn't here is only not here yet.
-        let account = self.accounts.find_by_id(user).await?.ok_or(Failure::ViewBehind)?;
+        self.info(cx, user).await?.ok_or(Failure::ViewBehind)
+    }
+}
+
+impl ReadsAuthInfo {
+    /// What is known of somebody's account; nothing if there is none.
+    pub(crate) async fn info(&self, cx: &Context, user: Uuid) -> Result<Option<UserAuthInfo>, Failure> {
+        let Some(account) = self.accounts.find_by_id(user).await? else { return Ok(None) };
         let sessions = self.sessions.live_of(user, cx.now).await?;
-        Ok(UserAuthInfo {
+        Ok(Some(UserAuthInfo {
             user_id: account.id,
             email: account.email,
             email_verified: account.email_verified,
@@ -111,7 +118,7 @@ impl QueryHandler<GetUserAuthInfo> for ReadsAuthInfo {
             sessions: sessions.into_iter().map(|session| SessionInfo::of(session, cx.session)).collect(),
             created_at: account.created_at,
             password_changed_at: account.password_changed_at,
-        })
+        }))
     }
 }
 

@@ -15,6 +15,8 @@ pub mod change_password;
 pub mod display_name;
 pub mod email;
 pub mod end_session;
+pub mod end_session_of;
+pub mod get_account;
 pub mod get_signing_keys;
 pub mod get_user_auth_info;
 pub mod grant_role;
@@ -67,6 +69,7 @@ pub fn commands(auth: &Auth) -> CommandBusBuilder {
         .handle::<refresh_token::RefreshToken, _>(auth.clone())
         .handle::<logout_user::LogoutUser, _>(auth.clone())
         .handle::<end_session::EndSession, _>(auth.clone())
+        .handle::<end_session_of::EndSessionOf, _>(auth.clone())
         .handle::<request_password_reset::RequestPasswordReset, _>(auth.clone())
         .handle::<reset_password::ResetPassword, _>(auth.clone())
         .handle::<change_password::ChangePassword, _>(auth.clone())
@@ -82,6 +85,7 @@ pub fn queries(auth: &Auth, views: &Views) -> QueryBusBuilder {
         .answer::<validate_token::ValidateToken, _>(auth.clone())
         .answer::<get_signing_keys::GetSigningKeys, _>(auth.clone())
         .answer::<get_user_auth_info::GetUserAuthInfo, _>(get_user_auth_info::ReadsAuthInfo::new(views))
+        .answer::<get_account::GetAccount, _>(get_user_auth_info::ReadsAuthInfo::new(views))
 }
 
 /// Every view.

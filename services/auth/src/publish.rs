@@ -46,7 +46,9 @@ fn of_account(user_id: uuid::Uuid, event: AccountEvent) -> Option<AuthEvent> {
         }
         AccountEvent::SessionEnded { session, reason } => {
             let reason = match reason {
-                EndReason::LoggedOut | EndReason::EndedByOwner => SessionEnd::LoggedOut,
+                EndReason::LoggedOut | EndReason::EndedByOwner | EndReason::EndedByAdmin => {
+                    SessionEnd::LoggedOut
+                }
                 EndReason::PasswordChanged => SessionEnd::PasswordChanged,
                 EndReason::TokenReused => SessionEnd::TokenReused,
                 EndReason::Expired | EndReason::TooMany => SessionEnd::Expired,

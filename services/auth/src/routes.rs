@@ -9,10 +9,13 @@ use axum::{Json, middleware};
 use cqrs_core::Actor;
 use cqrs_http::{Answer, Asking, Edge, Input, NoBody, NoParams, OpenInput, PathId, RequestInfo, Routes};
 use utoipa_axum::routes;
+use uuid::Uuid;
 
 use crate::change_email::ChangeEmail;
 use crate::change_password::ChangePassword;
 use crate::end_session::EndSession;
+use crate::end_session_of::EndSessionOf;
+use crate::get_account::GetAccount;
 use crate::get_signing_keys::GetSigningKeys;
 use crate::get_user_auth_info::{GetUserAuthInfo, UserAuthInfo};
 use crate::issue_tokens::IssueTokens;
@@ -44,6 +47,8 @@ pub fn routes() -> Routes {
         .routes(routes!(introspect))
         .routes(routes!(me))
         .routes(routes!(end_session))
+        .routes(routes!(account))
+        .routes(routes!(end_session_of))
         .routes(routes!(verify_email))
         .routes(routes!(change_email))
         .routes(routes!(issue_tokens))
@@ -146,6 +151,35 @@ async fn me(State(edge): State<Edge>, ask: Asking<NoParams>) -> Answer {
 ), security(("bearer" = [])))]
 async fn end_session(State(edge): State<Edge>, PathId(session): PathId, input: Input<NoBody>) -> Answer {
     edge.command(input.cx, EndSession { session }).await
+}
+
+/// Somebody's account, with its sessions, for administrators.
+#[utoipa::path(get, path = "/v1/admin/auth/accounts/{id}", tag = "admin",
+    params(("id" = Uuid, Path, description = "Whose.")), responses(
+    (status = 200, description = "The account.", body = UserAuthInfo),
+    (status = 403, description = "The caller is no administrator."),
+    (status = 404, description = "There is no such account."),
+), security(("bearer" = [])))]
+async fn account(State(edge): State<Edge>, PathId(user): PathId, ask: Asking<NoParams>) -> Answer {
+    edge.query(ask.cx, GetAccount { user }).await
+}
+
+/// End one of somebody's sessions, as an administrator.
+#[utoipa::path(delete, path = "/v1/admin/auth/accounts/{id}/sessions/{session}", tag = "admin",
+    params(
+        ("id" = Uuid, Path, description = "Whose."),
+        ("session" = Uuid, Path, description = "Which."),
+    ), responses(
+    (status = 204, description = "The session has ended."),
+    (status = 403, description = "The caller is no administrator."),
+    (status = 404, description = "There is no such session, or not any more."),
+), security(("bearer" = [])))]
+async fn end_session_of(
+    State(edge): State<Edge>,
+    PathId((user, session)): PathId<(Uuid, Uuid)>,
+    input: Input<NoBody>,
+) -> Answer {
+    edge.command(input.cx, EndSessionOf { user, session }).await
 }
 
 /// Show an address to be one's own, with the link from the mail.

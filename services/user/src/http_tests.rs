@@ -85,6 +85,19 @@ async fn every_route_answers(world: World) {
     assert_eq!((refused.status, &refused.body["code"]), (403, &json!("account-disabled")));
     let card = world.call(&ann, &format!("GET /v1/users/{bob}"), None, &[]).await;
     assert_eq!(card.body["state"], "disabled");
+    let everybody = "GET /v1/admin/user/users";
+    assert_eq!(world.call(&ann, everybody, None, &[]).await.status, 403);
+    let page = world.call(OPERATOR, &format!("{everybody}?limit=1"), None, &[]).await;
+    assert_eq!((names(&page), &page.body["items"][0]["state"]), (vec!["李小龍"], &json!("disabled")));
+    let cursor = page.body["nextCursor"].as_str().expect("there is another page");
+    let rest = world.call(OPERATOR, &format!("{everybody}?limit=1&cursor={cursor}"), None, &[]).await;
+    assert_eq!((names(&rest), &rest.body["nextCursor"]), (vec!["Ann"], &Value::Null));
+    assert_eq!(
+        names(&world.call(OPERATOR, &format!("{everybody}?search=%E5%B0%8F"), None, &[]).await),
+        ["李小龍"]
+    );
+    let by_address = world.call(OPERATOR, &format!("{everybody}?search=ANN@example.org"), None, &[]).await;
+    assert_eq!(names(&by_address), ["Ann"]);
     assert_eq!(world.call(OPERATOR, &format!("POST /v1/users/{bob}/enable"), None, &[]).await.status, 204);
     assert_eq!(world.call(&bob, "DELETE /v1/users/me", None, &[]).await.status, 204);
     let card = world.call(&ann, &format!("GET /v1/users/{bob}"), None, &[]).await;

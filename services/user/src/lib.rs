@@ -92,6 +92,7 @@ pub fn queries(deps: &Deps) -> QueryBusBuilder {
             users: users(),
             cursors: deps.cursors(),
         })
+        .answer::<users::ListUsers, _>(users::ListUsersHandler { users: users(), cursors: deps.cursors() })
         .answer::<contacts::GetUserContacts, _>(contacts::GetUserContactsHandler {
             users: users(),
             cursors: deps.cursors(),
@@ -123,6 +124,7 @@ pub fn routes() -> Routes {
         .routes(routes!(change_user_status::change_user_status))
         .routes(routes!(contacts::get_user_contacts::get_user_contacts))
         .routes(routes!(add_user_contact::add_user_contact, remove_user_contact::remove_user_contact))
+        .routes(routes!(users::list_users::list_users))
         .routes(routes!(disable_user::disable_user))
         .routes(routes!(enable_user::enable_user))
         .routes(routes!(delete_user::delete_user))

@@ -124,10 +124,13 @@ impl Scene {
             path if path.starts_with("/v1/conversations/") => &self.cast.group,
             path if path.starts_with("/v1/auth/sessions/") => &self.session,
             path if path.starts_with("/v1/notifications/") => &self.notification,
+            path if path.ends_with("/sessions/{session}") => &self.cast.member.id,
             _ => &self.cast.owner.id,
         };
-        let path = template.replace("{id}", id).replace("{messageId}", &self.message);
-        let path = path.replace("{userId}", &self.cast.owner.id);
+        let path = template.replace("/parked/{id}", "/parked/1");
+        let path = path.replace("{id}", id).replace("{messageId}", &self.message);
+        let path = path.replace("{userId}", &self.cast.owner.id).replace("{session}", &self.session);
+        let path = path.replace("{service}", "notification").replace("{view}", "inbox");
         assert!(!path.contains('{'), "a parameter that is not filled in: {path}");
         format!("{path}{query}")
     }
@@ -168,6 +171,8 @@ pub fn all() -> Vec<Route> {
     let mut routes = auth();
     routes.extend(users());
     routes.extend(chat());
+    // Before what ends accounts.
+    routes.extend(administration());
     routes.extend(notifications());
     routes.extend(operations());
     routes
@@ -265,6 +270,25 @@ fn notifications() -> Vec<Route> {
             .sending(|_| Some(json!({"kinds": {"group": "all"}}))),
         // Last of all: it ends the account.
         route("DELETE /v1/users/me", Users, 204).ending_the_session(),
+    ]
+}
+
+fn administration() -> Vec<Route> {
+    use Rule::Admins;
+    vec![
+        route("GET /v1/admin/{service}/overview", Admins, 200),
+        route("GET /v1/admin/{service}/views/{view}/rebuild", Admins, 404),
+        route("POST /v1/admin/{service}/views/{view}/rebuild", Admins, 202),
+        route("GET /v1/admin/{service}/parked", Admins, 200),
+        // Nothing is.
+        route("POST /v1/admin/{service}/parked/{id}/retry", Admins, 404),
+        route("DELETE /v1/admin/{service}/parked/{id}", Admins, 404),
+        route("GET /v1/admin/{service}/events", Admins, 200),
+        route("GET /v1/admin/{service}/ways/{id}", Admins, 200),
+        route("GET /v1/admin/{service}/ledger", Admins, 200),
+        route("GET /v1/admin/user/users", Admins, 200),
+        route("GET /v1/admin/auth/accounts/{id}", Admins, 200),
+        route("DELETE /v1/admin/auth/accounts/{id}/sessions/{session}", Admins, 204),
     ]
 }
 

@@ -12,6 +12,10 @@ pub fn undocumented(description: &Value, schema: &Value, value: &Value) -> Vec<S
 /// `value` may be described by any of these schemas: each lists members that are allowed.
 fn look(description: &Value, schemas: &[&Value], value: &Value, at: &str, found: &mut Vec<String>) {
     let schemas = expand(description, schemas);
+    // Described as anything at all.
+    if schemas.contains(&&Value::Bool(true)) {
+        return;
+    }
     match value {
         Value::Object(members) => {
             for (name, inner) in members {

@@ -46,4 +46,12 @@ impl LeaseStore for Views {
             None => Ok(()),
         }
     }
+
+    async fn holder(&self, name: &str) -> Result<Option<Uuid>, StoreError> {
+        let leases = if self.0.kept.is_some() { self.leases()? } else { None };
+        match leases {
+            Some(leases) => leases.holder(name).await,
+            None => Ok(None),
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub enum EndReason {
     LoggedOut,
     /// Its owner ended it from another session.
     EndedByOwner,
+    /// An administrator ended it.
+    EndedByAdmin,
     /// Its owner chose a new password.
     PasswordChanged,
     /// An old refresh token was shown: somebody has a copy.

@@ -38,6 +38,16 @@ pub enum AccountState {
     Deleted,
 }
 
+impl From<Standing> for AccountState {
+    fn from(standing: Standing) -> Self {
+        match standing {
+            Standing::Active | Standing::Unknown => Self::Active,
+            Standing::Disabled => Self::Disabled,
+            Standing::Deleted | Standing::Refused => Self::Deleted,
+        }
+    }
+}
+
 /// Somebody, as lists show them.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
@@ -68,11 +78,7 @@ impl From<UserRecord> for UserCard {
             avatar_url: user.avatar_url,
             status: user.status,
             status_text: user.status_text,
-            state: match user.standing {
-                Standing::Active | Standing::Unknown => AccountState::Active,
-                Standing::Disabled => AccountState::Disabled,
-                Standing::Deleted | Standing::Refused => AccountState::Deleted,
-            },
+            state: user.standing.into(),
             created_at: user.created_at,
         }
     }

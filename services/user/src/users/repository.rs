@@ -165,6 +165,17 @@ const SEARCH: Sql = Sql::Each {
      WHERE (rank, folded_name, id) > (?6, ?7, ?8) ORDER BY rank, folded_name, id LIMIT ?9",
 };
 
+const NEWEST: Sql = Sql::Each {
+    sqlite: "SELECT id, version, state, display_name, folded_name, bio, avatar_url, email, email_key, external_id,
+         status, status_text, created_at FROM {p}users
+     WHERE id < ?5 AND instr(folded_name, ?1) > 0 AND instr(folded_name, ?2) > 0 AND instr(folded_name, ?3) > 0
+       AND instr(folded_name, ?4) > 0 ORDER BY id DESC LIMIT ?6",
+    postgres: "SELECT id, version, state, display_name, folded_name, bio, avatar_url, email, email_key, external_id,
+         status, status_text, created_at FROM {p}users
+     WHERE id < ?5 AND strpos(folded_name, ?1) > 0 AND strpos(folded_name, ?2) > 0 AND strpos(folded_name, ?3) > 0
+       AND strpos(folded_name, ?4) > 0 ORDER BY id DESC LIMIT ?6",
+};
+
 /// The first columns are the record's; one more says the rank.
 const RANK: usize = UserRecord::COLUMNS.len();
 
@@ -198,6 +209,18 @@ impl Users {
         let params =
             params![word(0), word(1), word(2), word(3), phrase, after.rank, after.name, after.id, limit];
         self.rows(SEARCH, params, |row| Ok((row.get(RANK)?, UserRecord::to_domain(row)?))).await
+    }
+
+    /// Those in whose folded name all `words` occur, whatever their standing, with ids below `before`; the newest first.
+    pub async fn newest(
+        &self,
+        words: &[String],
+        before: Option<Uuid>,
+        limit: usize,
+    ) -> Result<Vec<UserRecord>, StoreError> {
+        let word = |n: usize| words.get(n).cloned().unwrap_or_default();
+        let params = params![word(0), word(1), word(2), word(3), before.unwrap_or(Uuid::max()), limit];
+        self.query(NEWEST, params).await
     }
 
     /// Those on `owner`'s list, by name.
