@@ -1,6 +1,7 @@
 //! The `parlor` binary's parts: configuration, the services put together, start and stop, operators' commands.
 
 pub mod admin;
+mod bars;
 pub mod cli;
 pub mod config;
 pub mod data_dir;

@@ -1,6 +1,8 @@
 // The application: what is known, and how it comes to be known. Views show it and ask it to act.
 
 import { Parlor, SignedOutError } from "../../clients/typescript/src/index.js";
+import { device } from "./device.js";
+import { explain } from "./explain.js";
 import { Conversations } from "./model/conversations.js";
 import { Heard } from "./model/heard.js";
 import { Notices } from "./model/notices.js";
@@ -181,28 +183,4 @@ export class App {
     this.announcement = text;
     this.changed();
   }
-}
-
-/** What went wrong, for people. @param {unknown} error */
-export function explain(error) {
-  if (error instanceof TypeError) return "The server can't be reached. Try again in a moment.";
-  const { errors = [], message } = /** @type {any} */ (error);
-  const [first] = errors;
-  return first ? `${message} (${first.pointer}: ${first.detail})` : String(message);
-}
-
-/** What this browser is called in the list of sessions. */
-function device() {
-  const { userAgent } = navigator;
-  const browser = /Edg\//.test(userAgent)
-    ? "Edge"
-    : /Firefox\//.test(userAgent)
-      ? "Firefox"
-      : /Chrome\//.test(userAgent)
-        ? "Chrome"
-        : /Safari\//.test(userAgent)
-          ? "Safari"
-          : "Browser";
-  const system = /Android|iPhone|iPad|Windows|Mac OS|Linux/.exec(userAgent)?.[0];
-  return system ? `${browser} on ${system}` : browser;
 }

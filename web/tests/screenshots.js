@@ -1,9 +1,12 @@
 // Writes the pictures in docs/web: `npm run screenshots`. Each is to be looked at before it is committed.
 
+import { execFile } from "node:child_process";
 import { mkdir } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { House, until } from "./browser.js";
 
+const BINARY = process.env.PARLOR_BIN ?? fileURLToPath(new URL("../../target/debug/parlor", import.meta.url));
 const FOLDER = fileURLToPath(new URL("../../docs/web/", import.meta.url));
 
 const house = await House.open();
@@ -80,4 +83,49 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
     await guest.context.close();
   }
 }
+
+// The console, while things happen.
+await promisify(execFile)(BINARY, ["user", "promote", ada.email], { env: house.server.env });
+await ada.parlor.signIn({ email: ada.email, password: "a long enough phrase" });
+const talking = new AbortController();
+const talk = (async () => {
+  for (let n = 0; !talking.signal.aborted; n += 1) {
+    const who = [ada, bruno, chiara, emi][n % 4] ?? ada;
+    await say(who, n % 9 === 4 ? "@Dmitri Volkov is the hall free on Friday?" : `Piece no. ${n + 1} is hung.`);
+    await new Promise((resolve) => setTimeout(resolve, 60 + 50 * (1 + Math.sin(n / 25))));
+  }
+})();
+for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
+  const guest = await house.guest({ colorScheme, viewport: { width: 1280, height: 1180 } });
+  const { page } = guest;
+  await page.goto(`${house.server.url}/console`);
+  await page.getByLabel("E-mail").fill(ada.email);
+  await page.getByLabel("Password").fill("a long enough phrase");
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.locator(".map").waitFor();
+  // Long enough for the lines of the last minute to have a shape.
+  await new Promise((resolve) => setTimeout(resolve, 30_000));
+  await page.screenshot({ path: `${FOLDER}console-overview-wide-${colorScheme}.png` });
+  await page.setViewportSize({ width: 1280, height: 760 });
+  /** @param {string} hash @param {string} selector */
+  const go = async (hash, selector) => {
+    await page.evaluate((to) => void (location.hash = to), hash);
+    await page.locator(selector).first().waitFor();
+  };
+  await go("#/events?service=notification&type=notification.created", ".event");
+  await page.locator(".event a.button").first().click();
+  await page.locator(".way-card.is-notification").waitFor();
+  await page.waitForTimeout(1_500);
+  await page.screenshot({ path: `${FOLDER}console-way-wide-${colorScheme}.png` });
+  await go("#/views", ".handler");
+  await page.getByRole("button", { name: "Rebuild timeline" }).click();
+  await page.getByText(/^Made anew/).waitFor();
+  if (colorScheme === "light") await page.screenshot({ path: `${FOLDER}console-views-wide-light.png` });
+  await page.setViewportSize({ width: 390, height: 780 });
+  await go("#/overview", ".tile .sparkline-line");
+  await page.screenshot({ path: `${FOLDER}console-overview-narrow-${colorScheme}.png` });
+  await guest.context.close();
+}
+talking.abort();
+await talk;
 await house.close();

@@ -1045,7 +1045,7 @@ export interface Operations {
     answer: Readiness;
   };
   /** Somebody's account, with its sessions, for administrators. */
-  account: {
+  admin_account: {
     path: {
       /** Whose. */
       id: string;
@@ -1053,7 +1053,7 @@ export interface Operations {
     answer: UserAuthInfo;
   };
   /** End one of somebody's sessions, as an administrator. */
-  end_session_of: {
+  admin_end_session: {
     path: {
       /** Whose. */
       id: string;
@@ -1063,7 +1063,7 @@ export interface Operations {
     answer: undefined;
   };
   /** Everybody, the newest first, for administrators. */
-  list_users: {
+  admin_users: {
     query?: {
       /** Words of the display name, or parts of words; or an e-mail address. */
       search?: string;
@@ -1075,7 +1075,7 @@ export interface Operations {
     answer: Page_ListedUser;
   };
   /** What a service's log holds, the newest first. Personal fields stay sealed and read `•••`. */
-  events: {
+  admin_events: {
     path: {
       /** Whose log. */
       service: string;
@@ -1099,7 +1099,7 @@ export interface Operations {
     answer: EventsPage;
   };
   /** How many answers the ledger keeps, and how often commands were answered from it. */
-  ledger: {
+  admin_ledger: {
     path: {
       /** Whose. */
       service: string;
@@ -1107,7 +1107,7 @@ export interface Operations {
     answer: Ledger;
   };
   /** What a service's log holds, and how far those who follow events for it have come. */
-  overview: {
+  admin_overview: {
     path: {
       /** `auth`, `user`, `chat` or `notification`. */
       service: string;
@@ -1115,7 +1115,7 @@ export interface Operations {
     answer: Overview;
   };
   /** What was set aside because it couldn't be handled, in the order in which it was. */
-  parked: {
+  admin_parked: {
     path: {
       /** The service that keeps it. */
       service: string;
@@ -1129,7 +1129,7 @@ export interface Operations {
     answer: Page_ParkedEvent;
   };
   /** Give something that was set aside up for good; what waited behind it is tried then. */
-  drop_parked: {
+  admin_drop_parked: {
     path: {
       /** The service that keeps it. */
       service: string;
@@ -1139,7 +1139,7 @@ export interface Operations {
     answer: undefined;
   };
   /** Try something that was set aside again, with all that waits behind it; repeating this changes nothing. */
-  retry_parked: {
+  admin_retry_parked: {
     path: {
       /** The service that keeps it. */
       service: string;
@@ -1149,7 +1149,7 @@ export interface Operations {
     answer: undefined;
   };
   /** How far a view's last rebuild is, since the process began. */
-  rebuild_progress: {
+  admin_rebuild_progress: {
     path: {
       /** The service that keeps it. */
       service: string;
@@ -1159,7 +1159,7 @@ export interface Operations {
     answer: RebuildProgress;
   };
   /** Make a view anew beside the live one, from all events; queries go on meanwhile. */
-  rebuild_view: {
+  admin_rebuild_view: {
     path: {
       /** The service that keeps it. */
       service: string;
@@ -1169,7 +1169,7 @@ export interface Operations {
     answer: RebuildProgress;
   };
   /** The way of one command through a service: who issued it and when, and what came of it. */
-  way: {
+  admin_way: {
     path: {
       /** Whose log. */
       service: string;

@@ -3,9 +3,10 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
 use super::{Answer, HandlerLine, ParkedLine, Progress, ServiceKeyLine, Task, client, offline};
+use crate::bars;
 use crate::config::Config;
 
 /// Carries out a task, by the instance that runs on the data folder or, where none does, on the data themselves; gives
@@ -154,9 +155,8 @@ struct Bar(std::sync::OnceLock<ProgressBar>);
 impl Bar {
     fn show(&self, progress: Progress) {
         let bar = self.0.get_or_init(|| {
-            let form = "{bar:40} {pos} of {len} events ({per_sec}, {eta} left)";
-            let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
-            ProgressBar::new(progress.total).with_style(style)
+            let form = "{bar:40} {human_pos} of {human_len} events ({rate}, {eta} left)";
+            ProgressBar::new(progress.total).with_style(bars::style(form))
         });
         bar.set_length(progress.total);
         bar.set_position(progress.done);

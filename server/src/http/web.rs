@@ -1,4 +1,4 @@
-//! `/`: the web client, from files that the binary holds.
+//! `/` and `/console`: the web client and the operators' console, from files that the binary holds.
 //!
 //! The page is made at the start and always asked for anew; what it loads lies under a path that names the contents of all
 //! files together, and may be kept for good. Files lie under that path as they lie in the repository, so that modules find
@@ -13,7 +13,7 @@ use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, IF_NONE_MATCH, REFERRER_POLICY,
 };
 use axum::http::{HeaderName, HeaderValue, StatusCode};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
@@ -22,6 +22,7 @@ use rust_embed::{EmbeddedFile, RustEmbed};
 #[folder = "../web/"]
 #[prefix = "web/"]
 #[include = "index.html"]
+#[include = "console.html"]
 struct Pages;
 
 /// The web client.
@@ -30,7 +31,13 @@ struct Pages;
 #[prefix = "web/app/"]
 struct App;
 
-/// What it takes from others.
+/// The operators' console, which shares parts of it.
+#[derive(RustEmbed)]
+#[folder = "../web/console/"]
+#[prefix = "web/console/"]
+struct Console;
+
+/// What they take from others.
 #[derive(RustEmbed)]
 #[folder = "../web/vendor/"]
 #[prefix = "web/vendor/"]
@@ -44,7 +51,30 @@ struct Vendor;
 #[include = "*.js"]
 struct Client;
 
-const PAGE: &str = "web/index.html";
+/// A page, by its file.
+#[derive(Debug, Clone, Copy)]
+enum Page {
+    Client,
+    Console,
+}
+
+impl Page {
+    fn file(self) -> &'static str {
+        match self {
+            Self::Client => "web/index.html",
+            Self::Console => "web/console.html",
+        }
+    }
+
+    /// Whether it loads a module, as far as is known beforehand: the rest is found by those that need it.
+    fn loads(self, module: &str) -> bool {
+        match self {
+            Self::Client => !module.starts_with("web/console/"),
+            Self::Console => !module.starts_with("web/app/"),
+        }
+    }
+}
+
 /// Where the page names the path of what it loads, and where it names every module, to be fetched at once.
 const ASSETS: &str = "{assets}";
 const MODULES: &str = "<!-- modules -->";
@@ -65,9 +95,11 @@ const OPENER: HeaderName = HeaderName::from_static("cross-origin-opener-policy")
 /// The routes. Links in mails lead to the two beside `/`.
 pub fn routes() -> Router {
     Router::new()
-        .route("/", get(page))
-        .route("/reset-password", get(page))
-        .route("/verify-email", get(page))
+        .route("/", get(async |request: Request| page(Page::Client, &request)))
+        .route("/reset-password", get(async |request: Request| page(Page::Client, &request)))
+        .route("/verify-email", get(async |request: Request| page(Page::Client, &request)))
+        .route("/console", get(async |request: Request| page(Page::Console, &request)))
+        .route("/console/", get(async || Redirect::permanent("/console")))
         // What browsers ask for by themselves, on pages that name no picture.
         .route("/favicon.ico", get(async || icon()))
         .route(
@@ -78,22 +110,47 @@ pub fn routes() -> Router {
 
 /// A file by its path in the repository.
 fn file(path: &str) -> Option<EmbeddedFile> {
-    App::get(path).or_else(|| Vendor::get(path)).or_else(|| Client::get(path))
+    App::get(path).or_else(|| Console::get(path)).or_else(|| Vendor::get(path)).or_else(|| Client::get(path))
 }
 
 fn paths() -> Vec<Cow<'static, str>> {
-    let mut paths: Vec<_> = App::iter().chain(Vendor::iter()).chain(Client::iter()).collect();
+    let mut paths: Vec<_> =
+        App::iter().chain(Console::iter()).chain(Vendor::iter()).chain(Client::iter()).collect();
     paths.sort();
     paths
 }
 
 static BUILD: LazyLock<RwLock<Arc<Build>>> = LazyLock::new(|| RwLock::new(Arc::new(Build::new())));
 
-/// The page, and the name of all that it loads.
+/// The pages, and the name of all that they load.
 struct Build {
     name: String,
-    page: String,
+    client: Made,
+    console: Made,
+}
+
+/// A page as it is sent.
+struct Made {
+    text: String,
     etag: HeaderValue,
+}
+
+impl Made {
+    fn new(page: Page, assets: &str, paths: &[Cow<'static, str>]) -> Self {
+        let mut modules = String::new();
+        for path in paths.iter().filter(|path| is_module(path) && page.loads(path)) {
+            modules.push_str("<link rel=\"modulepreload\" href=\"");
+            modules.push_str(assets);
+            modules.push('/');
+            modules.push_str(path);
+            modules.push_str("\">\n");
+        }
+        let template = Pages::get(page.file()).map(|file| file.data).unwrap_or_default();
+        let text = String::from_utf8_lossy(&template).replace(ASSETS, assets).replace(MODULES, &modules);
+        let etag =
+            HeaderValue::try_from(format!("\"{}\"", name_of(blake3::Hasher::new().update(text.as_bytes()))));
+        Self { text, etag: etag.unwrap_or(HeaderValue::from_static("\"\"")) }
+    }
 }
 
 impl Build {
@@ -105,20 +162,9 @@ impl Build {
             all.update(&file(path).map(|file| file.metadata.sha256_hash()).unwrap_or_default());
         }
         let name = name_of(&all);
-        let assets = format!("/assets/{name}");
-        let mut modules = String::new();
-        for path in paths.iter().filter(|path| is_module(path)) {
-            modules.push_str("<link rel=\"modulepreload\" href=\"");
-            modules.push_str(&assets);
-            modules.push('/');
-            modules.push_str(path);
-            modules.push_str("\">\n");
-        }
-        let template = Pages::get(PAGE).map(|file| file.data).unwrap_or_default();
-        let page = String::from_utf8_lossy(&template).replace(ASSETS, &assets).replace(MODULES, &modules);
-        let etag =
-            HeaderValue::try_from(format!("\"{}\"", name_of(blake3::Hasher::new().update(page.as_bytes()))));
-        Self { name, page, etag: etag.unwrap_or(HeaderValue::from_static("\"\"")) }
+        let made = |page| Made::new(page, &format!("/assets/{name}"), &paths);
+        let (client, console) = (made(Page::Client), made(Page::Console));
+        Self { name, client, console }
     }
 
     /// What the newest page names.
@@ -144,20 +190,24 @@ fn is_module(path: &str) -> bool {
     std::path::Path::new(path).extension().is_some_and(|extension| extension == "js")
 }
 
-async fn page(request: Request) -> Response {
+fn page(page: Page, request: &Request) -> Response {
     let build = Build::newest();
+    let made = match page {
+        Page::Client => &build.client,
+        Page::Console => &build.console,
+    };
     let shared = [
         (CONTENT_SECURITY_POLICY, POLICY),
         (CACHE_CONTROL, REVALIDATED),
-        (ETAG, build.etag.clone()),
+        (ETAG, made.etag.clone()),
         (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
         (OPENER, HeaderValue::from_static("same-origin")),
     ];
-    if request.headers().get_all(IF_NONE_MATCH).iter().any(|known| *known == build.etag) {
+    if request.headers().get_all(IF_NONE_MATCH).iter().any(|known| *known == made.etag) {
         return (StatusCode::NOT_MODIFIED, shared).into_response();
     }
     let kind = (CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
-    (shared, [kind], build.page.clone()).into_response()
+    (shared, [kind], made.text.clone()).into_response()
 }
 
 fn asset(build: &str, path: &str) -> Response {
@@ -219,33 +269,49 @@ mod tests {
     /// PROOF.md 40.
     #[tokio::test]
     async fn security_40_the_policy_allows_nothing_unsafe_and_the_page_needs_nothing_of_the_kind() {
-        let (status, headers, page) = get("/", None).await;
-        assert_eq!(status, StatusCode::OK);
-        let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
-        assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
-        assert!(policy.contains("require-trusted-types-for 'script'"), "{policy}");
-        for wild in ["*", "http:", "https:", "blob:"] {
-            assert!(!policy.contains(wild), "{policy}");
-        }
-        for forbidden in
-            ["style=\"", " onload", " onclick", "<style", "<script>", "javascript:", "http://", "https://"]
-        {
-            assert!(!page.contains(forbidden), "{forbidden} in {page}");
+        for path in ["/", "/console"] {
+            let (status, headers, page) = get(path, None).await;
+            assert_eq!(status, StatusCode::OK);
+            let policy = headers[CONTENT_SECURITY_POLICY].to_str().unwrap();
+            assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+            assert!(policy.contains("require-trusted-types-for 'script'"), "{policy}");
+            for wild in ["*", "http:", "https:", "blob:"] {
+                assert!(!policy.contains(wild), "{policy}");
+            }
+            for forbidden in [
+                "style=\"",
+                " onload",
+                " onclick",
+                "<style",
+                "<script>",
+                "javascript:",
+                "http://",
+                "https://",
+            ] {
+                assert!(!page.contains(forbidden), "{forbidden} in {page}");
+            }
         }
     }
 
     #[tokio::test]
-    async fn all_that_the_page_names_is_there_and_may_be_kept_for_good() {
-        let (_, _, page) = get("/", None).await;
-        let loaded = loaded(&page);
-        assert!(loaded.len() > 10, "{loaded:?}");
-        for path in &loaded {
-            let (status, headers, body) = get(path, None).await;
-            assert_eq!(status, StatusCode::OK, "{path}");
-            assert!(headers[CACHE_CONTROL].to_str().unwrap().contains("immutable"), "{path}");
-            assert!(!body.is_empty(), "{path}");
+    async fn all_that_the_pages_name_is_there_and_may_be_kept_for_good() {
+        for (page, own, others) in
+            [("/", "/web/app/", "/web/console/"), ("/console", "/web/console/", "/web/app/views/")]
+        {
+            let (_, _, page) = get(page, None).await;
+            let loaded = loaded(&page);
+            assert!(loaded.len() > 10, "{loaded:?}");
+            for path in &loaded {
+                let (status, headers, body) = get(path, None).await;
+                assert_eq!(status, StatusCode::OK, "{path}");
+                assert!(headers[CACHE_CONTROL].to_str().unwrap().contains("immutable"), "{path}");
+                assert!(!body.is_empty(), "{path}");
+            }
+            for part in ["/clients/typescript/src/index.js", own] {
+                assert!(loaded.iter().any(|path| path.contains(part)), "{part}: {loaded:?}");
+            }
+            assert!(!loaded.iter().any(|path| path.contains(others)), "{others}: {loaded:?}");
         }
-        assert!(loaded.iter().any(|path| path.ends_with("/clients/typescript/src/index.js")), "{loaded:?}");
     }
 
     #[tokio::test]

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
+
+use crate::bars;
 
 /// One bar for each step; none where standard error isn't a terminal.
 pub(super) struct Bar(ProgressBar);
@@ -10,7 +12,7 @@ pub(super) struct Bar(ProgressBar);
 impl Bar {
     /// A step of `total` records.
     pub(super) fn of_records(step: &str, total: u64) -> Self {
-        Self::new(step, total, "{human_pos} of {human_len} records, {per_sec}")
+        Self::new(step, total, "{human_pos} of {human_len} records, {rate}")
     }
 
     /// A step of `total` bytes.
@@ -20,8 +22,7 @@ impl Bar {
 
     fn new(step: &str, total: u64, counts: &str) -> Self {
         let form = format!("{{msg:22}} {{bar:30}} {{percent:>3}} %  {counts}, {{eta}} left");
-        let style = ProgressStyle::with_template(&form).unwrap_or_else(|_| ProgressStyle::default_bar());
-        let bar = ProgressBar::new(total).with_style(style).with_message(step.to_owned());
+        let bar = ProgressBar::new(total).with_style(bars::style(&form)).with_message(step.to_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
     }

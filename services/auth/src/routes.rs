@@ -154,7 +154,7 @@ async fn end_session(State(edge): State<Edge>, PathId(session): PathId, input: I
 }
 
 /// Somebody's account, with its sessions, for administrators.
-#[utoipa::path(get, path = "/v1/admin/auth/accounts/{id}", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/auth/accounts/{id}", operation_id = "admin_account", tag = "admin",
     params(("id" = Uuid, Path, description = "Whose.")), responses(
     (status = 200, description = "The account.", body = UserAuthInfo),
     (status = 403, description = "The caller is no administrator."),
@@ -165,7 +165,7 @@ async fn account(State(edge): State<Edge>, PathId(user): PathId, ask: Asking<NoP
 }
 
 /// End one of somebody's sessions, as an administrator.
-#[utoipa::path(delete, path = "/v1/admin/auth/accounts/{id}/sessions/{session}", tag = "admin",
+#[utoipa::path(delete, path = "/v1/admin/auth/accounts/{id}/sessions/{session}", operation_id = "admin_end_session", tag = "admin",
     params(
         ("id" = Uuid, Path, description = "Whose."),
         ("session" = Uuid, Path, description = "Which."),

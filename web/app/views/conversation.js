@@ -1,6 +1,6 @@
 // A conversation: who is in it, what is said, and where to say something.
 
-import { explain } from "../app.js";
+import { explain } from "../explain.js";
 import { list } from "../format.js";
 import { Icon, IconButton, html, useApp, useEffect, useState } from "../ui.js";
 import { Composer } from "./composer.js";

@@ -1,4 +1,4 @@
-import { explain } from "../app.js";
+import { explain } from "../explain.js";
 import { html, useApp, useState } from "../ui.js";
 import { Field } from "./parts.js";
 

@@ -1,7 +1,7 @@
 // Before one is signed in: register, sign in, choose a new password, confirm an address.
 
-import { explain } from "../app.js";
-import { html, useApp, useEffect, useRef, useState } from "../ui.js";
+import { html, useApp, useState } from "../ui.js";
+import { Form } from "./form.js";
 import { Field, Mark } from "./parts.js";
 
 /** A link in a mail: what it is for, and its token, which no server gets to see in an address. */
@@ -37,34 +37,6 @@ export function Welcome() {
       <footer><a href="/docs">API guide</a><a href="/docs/api/">Routes</a><a href="/health/ready">Health</a></footer>
     </section>
   </main>`;
-}
-
-/** A form that does one thing: takes what was filled in, waits, and says what went wrong. */
-function Form({ title, action, submit, children, after = undefined }) {
-  const [error, setError] = useState("");
-  const [busy, setBusy] = useState(false);
-  const form = useRef(/** @type {HTMLFormElement | null} */ (null));
-  useEffect(() => form.current?.querySelector("input")?.focus(), []);
-  const onSubmit = async (event) => {
-    event.preventDefault();
-    if (busy) return;
-    setBusy(true);
-    setError("");
-    try {
-      await submit(Object.fromEntries(new FormData(event.currentTarget)));
-    } catch (problem) {
-      setError(explain(problem));
-      setBusy(false);
-    }
-  };
-  return html`<form ref=${form} onSubmit=${onSubmit}>
-    <h1>${title}</h1>
-    ${children}
-    <p class="form-error" role="alert">${error}</p>
-    <button class="button is-primary is-wide" type="submit"
-      aria-disabled=${busy}>${busy ? "One moment…" : action}</button>
-    <div class="form-links">${after}</div>
-  </form>`;
 }
 
 const email = {

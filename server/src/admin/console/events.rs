@@ -113,7 +113,7 @@ const LIST: &str = "logged events";
 /// What a service's log holds, the newest first. Personal fields stay sealed and read `•••`.
 ///
 /// A page looks at 5,000 events at most. If it is short or empty and has a `nextCursor`, there is more to read.
-#[utoipa::path(get, path = "/v1/admin/{service}/events", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/{service}/events", operation_id = "admin_events", tag = "admin",
     params(("service" = String, Path, description = "Whose log."), EventsParams),
     responses(
         (status = 200, description = "What was found.", body = EventsPage),

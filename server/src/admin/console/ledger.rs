@@ -44,7 +44,7 @@ pub(crate) struct CommandTotals {
 }
 
 /// How many answers the ledger keeps, and how often commands were answered from it.
-#[utoipa::path(get, path = "/v1/admin/{service}/ledger", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/{service}/ledger", operation_id = "admin_ledger", tag = "admin",
     params(("service" = String, Path, description = "Whose.")),
     responses(
         (status = 200, description = "The ledger now.", body = Ledger),

@@ -79,7 +79,7 @@ pub(crate) struct HandlerState {
 }
 
 /// What a service's log holds, and how far those who follow events for it have come.
-#[utoipa::path(get, path = "/v1/admin/{service}/overview", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/{service}/overview", operation_id = "admin_overview", tag = "admin",
     params(("service" = String, Path, description = "`auth`, `user`, `chat` or `notification`.")),
     responses(
         (status = 200, description = "The service now.", body = Overview),

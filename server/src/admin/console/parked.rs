@@ -63,7 +63,7 @@ pub(crate) struct ParkedParams {
 const LIST: &str = "parked";
 
 /// What was set aside because it couldn't be handled, in the order in which it was.
-#[utoipa::path(get, path = "/v1/admin/{service}/parked", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/{service}/parked", operation_id = "admin_parked", tag = "admin",
     params(("service" = String, Path, description = "The service that keeps it."), ParkedParams),
     responses(
         (status = 200, description = "What is parked.", body = Page<ParkedEvent>),
@@ -88,7 +88,7 @@ fn unknown() -> Failure {
 }
 
 /// Try something that was set aside again, with all that waits behind it; repeating this changes nothing.
-#[utoipa::path(post, path = "/v1/admin/{service}/parked/{id}/retry", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/{service}/parked/{id}/retry", operation_id = "admin_retry_parked", tag = "admin",
     params(
         ("service" = String, Path, description = "The service that keeps it."),
         ("id" = i64, Path, description = "Its number."),
@@ -112,7 +112,7 @@ pub(super) async fn retry_parked(
 }
 
 /// Give something that was set aside up for good; what waited behind it is tried then.
-#[utoipa::path(delete, path = "/v1/admin/{service}/parked/{id}", tag = "admin",
+#[utoipa::path(delete, path = "/v1/admin/{service}/parked/{id}", operation_id = "admin_drop_parked", tag = "admin",
     params(
         ("service" = String, Path, description = "The service that keeps it."),
         ("id" = i64, Path, description = "Its number."),

@@ -66,7 +66,7 @@ fn require_view(kept: &Kept, view: &str) -> Result<(), Problem> {
 /// Make a view anew beside the live one, from all events; queries go on meanwhile.
 ///
 /// Asked again while it goes on, it stays one rebuild.
-#[utoipa::path(post, path = "/v1/admin/{service}/views/{view}/rebuild", tag = "admin",
+#[utoipa::path(post, path = "/v1/admin/{service}/views/{view}/rebuild", operation_id = "admin_rebuild_view", tag = "admin",
     params(
         ("service" = String, Path, description = "The service that keeps it."),
         ("view" = String, Path, description = "Its name."),
@@ -98,7 +98,7 @@ pub(super) async fn rebuild_view(
 }
 
 /// How far a view's last rebuild is, since the process began.
-#[utoipa::path(get, path = "/v1/admin/{service}/views/{view}/rebuild", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/{service}/views/{view}/rebuild", operation_id = "admin_rebuild_progress", tag = "admin",
     params(
         ("service" = String, Path, description = "The service that keeps it."),
         ("view" = String, Path, description = "Its name."),

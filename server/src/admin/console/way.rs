@@ -85,7 +85,7 @@ impl From<CommandSeen> for WayCommand {
 ///
 /// Asked with a correlation, or with the id of any event of the service's. 5,000 events are looked at, from the time on that
 /// the id or `at` says; without either, the newest.
-#[utoipa::path(get, path = "/v1/admin/{service}/ways/{id}", tag = "admin",
+#[utoipa::path(get, path = "/v1/admin/{service}/ways/{id}", operation_id = "admin_way", tag = "admin",
     params(
         ("service" = String, Path, description = "Whose log."),
         ("id" = Uuid, Path, description = "A correlation, or an event's id."),

@@ -113,7 +113,7 @@ pub(crate) struct ListParams {
 
 /// Everybody, the newest first, for administrators.
 #[utoipa::path(
-    get, path = "/v1/admin/user/users", tag = "admin",
+    get, path = "/v1/admin/user/users", operation_id = "admin_users", tag = "admin",
     params(ListParams),
     responses(
         (status = 200, description = "Who was found.", body = Page<ListedUser>),
