@@ -323,7 +323,7 @@ fn header(what: &str, value: &str) -> Result<HeaderValue> {
 }
 
 /// The whole body, unless it is larger than any answer can be.
-async fn whole(mut response: Response) -> Result<Bytes> {
+pub(crate) async fn whole(mut response: Response) -> Result<Bytes> {
     let mut body = BytesMut::new();
     while let Some(chunk) = response.chunk().await? {
         if body.len() + chunk.len() > MOST_ANSWERED {

@@ -217,7 +217,7 @@ struct Course {
     cursor: Option<String>,
     /// The one that is open, and the token that it was opened with.
     connection: Option<(Connection, String)>,
-    /// A token that the server takes no longer.
+    /// A token that the server takes no longer; none after a connection that caught up, or a pause.
     refused: Option<String>,
     /// Connections that ended before they had caught up, in a row.
     failures: u32,
@@ -253,7 +253,9 @@ impl Course {
                 },
             };
             match cut {
-                Cut::TokenEnded(token) => self.refused = Some(token),
+                Cut::TokenEnded(token) if self.refused.is_none() => self.refused = Some(token),
+                // A fresh token that ends at once: it may pass, but not by asking on and on.
+                Cut::TokenEnded(_) => self.wait(Duration::ZERO).await,
                 Cut::Lost(asked) => self.wait(asked.unwrap_or_default()).await,
             }
         }
@@ -303,6 +305,7 @@ impl Course {
             "closed" => return Ok(Err(Cut::Lost(retry_after_ms.map(Duration::from_millis)))),
             "caught-up" => {
                 self.failures = 0;
+                self.refused = None;
                 self.told.send_replace(FeedState::Live);
             }
             _ => {}

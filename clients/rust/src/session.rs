@@ -74,6 +74,12 @@ impl Session {
 
     /// Begins, or ends with `None`; the server isn't told.
     pub(crate) async fn keep(&self, tokens: Option<Tokens>) -> Result<()> {
+        let _alone = self.store.alone().await?;
+        self.put(tokens).await
+    }
+
+    /// The same, for who is alone with the store already.
+    async fn put(&self, tokens: Option<Tokens>) -> Result<()> {
         self.store.save(tokens.as_ref()).await?;
         *locked(&self.held) = tokens;
         Ok(())
@@ -122,7 +128,7 @@ impl Session {
 
 async fn renew(parlor: &Parlor, refused: Option<&str>) -> Result<Tokens> {
     let session = parlor.session().ok_or(Error::SignedOut)?;
-    let alone = session.store.alone().await?;
+    let _alone = session.store.alone().await?;
     // Somebody else who shares the store may have been faster.
     let Some(tokens) = session.store.load().await? else {
         *locked(&session.held) = None;
@@ -137,8 +143,7 @@ async fn renew(parlor: &Parlor, refused: Option<&str>) -> Result<Tokens> {
         Err(error) if error.status() == Some(401) => Err(Error::SignedOut),
         Err(error) => return Err(error),
     };
-    session.keep(renewed.as_ref().ok().cloned()).await?;
-    drop(alone);
+    session.put(renewed.as_ref().ok().cloned()).await?;
     renewed
 }
 

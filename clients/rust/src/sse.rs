@@ -9,6 +9,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Method, Response};
 use tokio::time::timeout;
 
+use crate::client::whole;
 use crate::{Error, Parlor, Problem, Result};
 
 /// How long a connection may give no sign of life before it is given up: the server gives one every 15 seconds.
@@ -36,7 +37,7 @@ impl Connection {
         let response = in_time(request.send()).await?;
         if !response.status().is_success() {
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = in_time(response.bytes()).await?;
+            let body = in_time(whole(response)).await?;
             return Err(Error::Refused(Box::new(Problem::of(status, &headers, &body))));
         }
         Ok(Self { response, lines: Lines::default(), ready: VecDeque::new() })
@@ -54,9 +55,9 @@ impl Connection {
     }
 }
 
-async fn in_time<T>(work: impl Future<Output = reqwest::Result<T>>) -> Result<T> {
+async fn in_time<T, E: Into<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T> {
     match timeout(SILENCE, work).await {
-        Ok(done) => Ok(done?),
+        Ok(done) => done.map_err(Into::into),
         Err(elapsed) => Err(Error::Unanswered(Arc::new(elapsed))),
     }
 }

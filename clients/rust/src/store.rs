@@ -18,8 +18,8 @@ pub trait TokenStore: Send + Sync + 'static {
     /// Keeps these instead; nothing, if there are none.
     async fn save(&self, tokens: Option<&Tokens>) -> io::Result<()>;
 
-    /// Waits until nobody else who shares the store renews its tokens; until what it gives is dropped, nobody else will.
-    /// A store that only one client has needn't do anything.
+    /// Waits until nobody else who shares the store renews or replaces its tokens; until what it gives is dropped, nobody else
+    /// will. A store that only one client has needn't do anything.
     async fn alone(&self) -> io::Result<Box<dyn Send>> {
         Ok(Box::new(()))
     }
