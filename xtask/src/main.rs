@@ -7,6 +7,7 @@ mod debian;
 mod exec;
 mod kafka;
 mod postgres;
+mod prove;
 mod secret;
 mod test;
 mod workspace;
@@ -25,6 +26,7 @@ trait Task: clap::Parser {
 /// Every subcommand, in the order in which `--help` lists them.
 const TASKS: &[Entry] = &[
     entry::<test::Test>(),
+    entry::<prove::Prove>(),
     entry::<postgres::Postgres>(),
     entry::<kafka::Kafka>(),
     entry::<cluster::Cluster>(),

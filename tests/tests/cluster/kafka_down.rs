@@ -1,5 +1,7 @@
 //! Kafka dies: every command is answered, and what services missed of each other is made up for afterwards.
 
+use std::time::Duration;
+
 use parlor_tests::{User, eventually};
 use serde_json::json;
 
@@ -7,16 +9,30 @@ use crate::stage::{journal, page, told_of, whole_cluster};
 
 const MESSAGES: usize = 50;
 
+/// How long Kafka stays away; `PARLOR_TEST_OUTAGE_SECONDS` says otherwise. At least as long as it takes to send all.
+fn outage() -> Duration {
+    std::env::var("PARLOR_TEST_OUTAGE_SECONDS")
+        .ok()
+        .map_or(Duration::ZERO, |text| Duration::from_secs(text.parse().expect("a number of seconds")))
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn with_kafka_down_every_command_is_answered_and_others_views_complete_afterwards() {
     let Some(mut cluster) = whole_cluster().await else { return };
     let api = cluster.api();
-    let (ann, bob) = (User::sign_up(&api, "Ann").await, User::sign_up(&api, "Bob").await);
+    let (mut ann, mut bob) = (User::sign_up(&api, "Ann").await, User::sign_up(&api, "Bob").await);
     let room = ann.direct(&bob).await;
 
     cluster.kill("kafka").await;
     let mut replies = Vec::new();
+    let mut beat = tokio::time::interval(outage() / MESSAGES as u32 + Duration::from_millis(1));
     for number in 0..MESSAGES {
+        beat.tick().await;
+        // A token lives for five minutes at most, an outage may be longer.
+        if number % 10 == 0 {
+            ann.sign_in().await;
+            bob.sign_in().await;
+        }
         replies.push(ann.say(&room, &format!("number {number}")).await);
     }
     // A command of each service, and queries that wait for what was written in the same service.
@@ -31,12 +47,14 @@ async fn with_kafka_down_every_command_is_answered_and_others_views_complete_aft
     assert_eq!(told_of(&bob, &room).await, 0, "nothing reaches the other service meanwhile");
 
     cluster.up(&["kafka"]).await;
+    let back = std::time::Instant::now();
     eventually("each message is told of", async || {
         let told = told_of(&bob, &room).await;
         assert!(told <= MESSAGES, "{told} notifications of {MESSAGES} messages");
         (told == MESSAGES).then_some(())
     })
     .await;
+    println!("{MESSAGES} messages sent without Kafka, told of within {:.1?} of its return", back.elapsed());
     // Whoever came meanwhile is known everywhere now.
     let with_cyd = ann.direct(&cyd).await;
     ann.say(&with_cyd, "welcome").await;

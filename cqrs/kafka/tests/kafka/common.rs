@@ -17,8 +17,15 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use uuid::Uuid;
 
+/// How many events are led through where there are to be many; `PARLOR_TEST_EVENTS` sets another number.
+pub fn events() -> u64 {
+    std::env::var("PARLOR_TEST_EVENTS").ok().map_or(20_000, |set| set.parse().expect("a number"))
+}
+
 /// How long anything may take here.
-pub const LIMIT: Duration = Duration::from_mins(1);
+pub fn limit() -> Duration {
+    Duration::from_mins(1) + Duration::from_millis(events())
+}
 
 /// The broker that the tests share; without one, a test says so and passes.
 pub fn broker() -> Option<String> {
@@ -232,7 +239,7 @@ pub async fn follow(source: &dyn EventSource, after: Position, upto: Position) -
             place = batch.upto;
         }
     };
-    tokio::time::timeout(LIMIT, read).await.unwrap_or_else(|_| panic!("stands at {place}, wants {upto}"));
+    tokio::time::timeout(limit(), read).await.unwrap_or_else(|_| panic!("stands at {place}, wants {upto}"));
     all
 }
 
@@ -250,5 +257,5 @@ pub async fn until(what: &str, mut holds: impl FnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(LIMIT, wait).await.unwrap_or_else(|_| panic!("{what}: not within {LIMIT:?}"));
+    tokio::time::timeout(limit(), wait).await.unwrap_or_else(|_| panic!("{what}: not within {:?}", limit()));
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use cqrs_core::{EventSource, Place, PlaceStore as _, Position};
 use cqrs_kafka::{KafkaSource, SourceOptions, Upstream};
 
-use crate::common::{LIMIT, Places, Public, broker, cluster, relay_after};
+use crate::common::{Places, Public, broker, cluster, limit, relay_after};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reactors_place_is_known_elsewhere_with_the_position_that_holds_what_it_did() {
@@ -32,7 +32,7 @@ async fn a_reactors_place_is_known_elsewhere_with_the_position_that_holds_what_i
         let place = Place { position: Position(reached), epoch: auth.epoch };
         places.save("profile-of-account", "auth.public", place, None).await.unwrap();
         let wait = covered.wait_for(|covered| covered.upstream == Position(reached));
-        let said = *tokio::time::timeout(LIMIT, wait).await.expect("it is said").unwrap();
+        let said = *tokio::time::timeout(limit(), wait).await.expect("it is said").unwrap();
         assert_eq!((said.epoch, said.at), (auth.epoch, Position(least)));
     }
 

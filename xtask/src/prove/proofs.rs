@@ -1,0 +1,126 @@
+//! The proofs: which test, how long.
+
+/// A test in its long form.
+pub(super) struct Proof {
+    pub(super) name: &'static str,
+    pub(super) about: &'static str,
+    /// About how long it takes on two cores.
+    pub(super) takes: &'static str,
+    pub(super) runs: Where,
+    pub(super) package: &'static str,
+    pub(super) target: &'static str,
+    /// The test's whole name.
+    pub(super) test: &'static str,
+    /// Environment variables that make it long.
+    pub(super) settings: &'static [(&'static str, &'static str)],
+}
+
+/// What a test runs on.
+#[derive(PartialEq, Eq, Clone, Copy)]
+pub(super) enum Where {
+    /// What it starts itself.
+    Itself,
+    /// A process per service.
+    Cluster,
+}
+
+impl Proof {
+    /// How to run it by hand.
+    pub(super) fn line(&self) -> String {
+        format!("cargo xtask prove --only {}", self.name)
+    }
+}
+
+/// All of them.
+pub(super) const PROOFS: &[Proof] = &[
+    Proof {
+        name: "kills-sqlite",
+        about: "kill -9 of the embedded default under load, 1,000 times: nothing lost, nothing doubled",
+        takes: "40 minutes",
+        runs: Where::Itself,
+        package: "parlor-tests",
+        target: "e2e",
+        test: "crash::nothing_acknowledged_is_lost_or_doubled_by_kills_on_sqlite",
+        settings: &[("PARLOR_TEST_CYCLES", "1000")],
+    },
+    Proof {
+        name: "kills-postgresql",
+        about: "the same on PostgreSQL, 200 kills and 200 cuts of all connections",
+        takes: "25 minutes",
+        runs: Where::Itself,
+        package: "parlor-tests",
+        target: "e2e",
+        test: "crash::nothing_acknowledged_is_lost_or_doubled_by_kills_on_postgresql",
+        settings: &[("PARLOR_TEST_CYCLES", "200")],
+    },
+    Proof {
+        name: "kills-cluster",
+        about: "the same on a process per service, all of them killed at once, 100 kills and 100 cuts",
+        takes: "30 minutes",
+        runs: Where::Cluster,
+        package: "parlor-tests",
+        target: "e2e",
+        test: "crash::nothing_acknowledged_is_lost_or_doubled_by_kills_on_postgresql",
+        settings: &[("PARLOR_TEST_CYCLES", "100")],
+    },
+    Proof {
+        name: "chat-kills",
+        about: "two chat processes on one log, killed by turns and together under load, 200 times",
+        takes: "20 minutes",
+        runs: Where::Cluster,
+        package: "parlor-tests",
+        target: "cluster",
+        test: "kills::chat_processes_killed_under_load_lose_nothing_and_double_nothing",
+        settings: &[("PARLOR_TEST_CYCLES", "200")],
+    },
+    Proof {
+        name: "newcomers",
+        about: "register, and at once be talked to, across three processes, 1,000 times",
+        takes: "5 minutes",
+        runs: Where::Cluster,
+        package: "parlor-tests",
+        target: "cluster",
+        test: "newcomers::whoever_registers_can_be_talked_to_at_once_every_time",
+        settings: &[("PARLOR_TEST_CYCLES", "1000")],
+    },
+    Proof {
+        name: "relay",
+        about: "1,000,000 events through Kafka and three crashes of the relay: none missing, none twice, in order",
+        takes: "5 minutes",
+        runs: Where::Itself,
+        package: "parlor-cqrs-kafka",
+        target: "kafka",
+        test: "crashes::a_relay_that_dies_anywhere_repeats_and_never_skips",
+        settings: &[("PARLOR_TEST_EVENTS", "1000000")],
+    },
+    Proof {
+        name: "kafka-outage",
+        about: "Kafka down for ten minutes: every command is answered, others' views complete afterwards",
+        takes: "12 minutes",
+        runs: Where::Cluster,
+        package: "parlor-tests",
+        target: "cluster",
+        test: "kafka_down::with_kafka_down_every_command_is_answered_and_others_views_complete_afterwards",
+        settings: &[("PARLOR_TEST_OUTAGE_SECONDS", "600")],
+    },
+    Proof {
+        name: "cluster-figures",
+        about: "what a cluster on one machine does, and that Kafka's absence isn't felt",
+        takes: "3 minutes",
+        runs: Where::Cluster,
+        package: "parlor-tests",
+        target: "cluster",
+        test: "figures::figures_of_a_cluster",
+        settings: &[],
+    },
+    Proof {
+        name: "sign-in-alike",
+        about: "sign-in and reset take as long whether or not there is an account (security item 6)",
+        takes: "10 minutes",
+        runs: Where::Itself,
+        package: "parlor-auth",
+        target: "service",
+        test: "alike::security_6_medians_with_and_without_an_account_lie_within_5_ms",
+        settings: &[],
+    },
+];
