@@ -8,7 +8,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{Balances, deposit};
-use cqrs_core::{Clock as _, Log as _, SystemClock, Value};
+use cqrs_core::{Clock as _, ForeignRecord, Log as _, Park as _, ParkStore as _, SystemClock, Value};
 use cqrs_sql::testing::{TestSchema, TestStore};
 use cqrs_sql::transfer::archive::{Archive, ArchiveWriter};
 use cqrs_sql::transfer::{
@@ -65,6 +65,8 @@ async fn filled() -> TestStore {
             "INSERT INTO claims VALUES ('email', x'00ff', x'00000000000000000000000000000007', NULL);
              INSERT INTO ledger VALUES (x'01', x'02', x'', 5);
              INSERT INTO places (consumer, source, position) VALUES ('loyalty', 'shop.public', 12);
+             INSERT INTO parked (id, consumer, source, part, position, name, reason)
+               VALUES (1, 'loyalty', 'shop.public', -1, 11, 'sold', 'no such thing');
              COMMIT",
         )
         .unwrap();
@@ -111,6 +113,19 @@ async fn there_and_back_every_row_is_the_same_and_the_log_goes_on() {
         let log = open(location).await.unwrap();
         assert_eq!(log.epoch(), store.store.log.epoch());
         assert_eq!(log.head().borrow().0, 50);
+        // What is parked from now on is numbered behind what was.
+        let record = ForeignRecord {
+            topic: "shop".to_owned(),
+            partition: 0,
+            offset: 1,
+            key: None,
+            headers: Vec::new(),
+            value: None,
+            reason: "not ours".to_owned(),
+        };
+        log.park(&record).await.unwrap();
+        let ids: Vec<_> = log.parked().await.unwrap().iter().map(|parked| parked.id).collect();
+        assert_eq!(ids, [1, 2]);
     }
 }
 

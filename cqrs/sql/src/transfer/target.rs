@@ -220,7 +220,11 @@ impl Target {
 
     /// The copy is complete: it may be opened from now on.
     pub async fn finish(self) -> Result<(), TransferError> {
-        let sql = format!("DROP TABLE IF EXISTS {}", self.own(MARK));
+        let numbers = match &self.backend {
+            Backend::Sqlite(_) => String::new(),
+            Backend::Postgres { schema, .. } => number_on(schema),
+        };
+        let sql = format!("{numbers} DROP TABLE IF EXISTS {}", self.own(MARK));
         self.run(&sql).await.map_err(TransferError::store(&self.name))
     }
 
@@ -257,6 +261,22 @@ impl Target {
             }
         }
     }
+}
+
+/// Rows that came with their numbers don't move PostgreSQL's counters on; SQLite's follow the rows.
+fn number_on(schema: &str) -> String {
+    let schema = schema.replace('\'', "''");
+    format!(
+        "DO $$ DECLARE counted record; BEGIN
+           FOR counted IN SELECT table_schema AS schema, table_name AS name, column_name AS number
+                          FROM information_schema.columns WHERE table_schema = '{schema}' AND is_identity = 'YES' LOOP
+             EXECUTE format(
+               'SELECT setval(pg_get_serial_sequence(%L, %L), coalesce(max(%I), 0) + 1, false) FROM %I.%I',
+               format('%I.%I', counted.schema, counted.name), counted.number, counted.number,
+               counted.schema, counted.name);
+           END LOOP;
+         END $$;"
+    )
 }
 
 async fn copy_in(
