@@ -126,6 +126,50 @@ fn views_are_shown_and_made_anew_beside_a_running_instance_and_without_one() {
 }
 
 #[test]
+fn what_is_parked_is_shown_tried_again_and_given_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    Running::start(&data).stop();
+    assert!(succeeds(&data, &["parked", "list"]).contains("Nothing is parked"));
+    let log = rusqlite::Connection::open(data.join("notification/log.db")).unwrap();
+    log.execute_batch(
+        "INSERT INTO parked (consumer, source, part, position, stream, name, reason)
+           VALUES ('notify-of-chat', 'chat.public', -1, 7, x'00000000000000000000000000000001', 'message-sent.v1', 'poison');
+         INSERT INTO parked (consumer, source, part, position, name, reason)
+           VALUES ('', 'parlor.chat.v1', 3, 99, 'weather.v1', 'not ours')",
+    )
+    .unwrap();
+    drop(log);
+
+    let running = Running::start(&data);
+    let listed = succeeds(&data, &["parked", "list"]);
+    let line = |listed: &str, id: &str| listed.lines().find(|line| line.starts_with(id)).map(str::to_owned);
+    let [event, record] = ["notification-1", "notification-2"].map(|id| line(&listed, id).unwrap());
+    assert!(event.contains("notify-of-chat") && event.contains("poison"), "{listed}");
+    assert!(record.contains("weather.v1") && record.contains("not ours"), "{listed}");
+
+    assert!(fails(&data, &["parked", "retry", "notification-2"]).contains("or is no event"));
+    assert!(fails(&data, &["parked", "drop", "chat-1"]).contains("isn't parked"));
+    assert!(fails(&data, &["parked", "drop", "seven"]).contains("no id of something parked"));
+    succeeds(&data, &["parked", "drop", "notification-2"]);
+    succeeds(&data, &["parked", "retry", "notification-1"]);
+    // There is no such event in chat's log, and that is what is said of it once it was tried.
+    let since = Instant::now();
+    let listed = loop {
+        let listed = succeeds(&data, &["parked", "list"]);
+        if !listed.contains("poison") {
+            break listed;
+        }
+        assert!(since.elapsed() < PATIENCE, "it isn't tried again: {listed}");
+    };
+    assert!(line(&listed, "notification-1").is_some_and(|line| line.contains("doesn't hold it")), "{listed}");
+    assert_eq!(line(&listed, "notification-2"), None);
+    succeeds(&data, &["parked", "drop", "notification-1"]);
+    assert!(succeeds(&data, &["parked", "list"]).contains("Nothing is parked"));
+    running.stop();
+}
+
+#[test]
 fn a_second_server_on_one_folder_is_refused() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
