@@ -122,7 +122,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
   await page.getByText(/^Made anew/).waitFor();
   if (colorScheme === "light") await page.screenshot({ path: `${FOLDER}console-views-wide-light.png` });
   await page.setViewportSize({ width: 390, height: 780 });
-  await go("#/overview", ".tile .sparkline-line");
+  await go("#/overview", ".tile .figure");
   await page.screenshot({ path: `${FOLDER}console-overview-narrow-${colorScheme}.png` });
   await guest.context.close();
 }

@@ -4,6 +4,7 @@
 
 mod api;
 mod backup;
+mod console;
 mod crash;
 mod demo;
 mod feed;

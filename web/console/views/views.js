@@ -72,7 +72,6 @@ function Rebuild({ service, view }) {
         .call("admin_rebuild_progress", { path, signal: asking.signal, retries: 0 })
         .then((now) => {
           setProgress(now);
-          if (running && now.state === "done") desk.toast(`${view} was made anew and is live.`);
         })
         .catch(() => {});
     }, LOOK);

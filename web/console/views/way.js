@@ -91,7 +91,7 @@ function EventStep({ step: { event, reactions }, service }) {
   return html`<li class="way-step">
     <div class="way-event">
       <details class=${classes("way-card", "is-event", event.type === "notification.created" && "is-notification")}>
-        <summary><span class="way-kind">${event.type === "notification.created" ? "notification" : "event"} · ${service} ${event.position}</span>
+        <summary><span class="way-kind">${event.type === "notification.created" ? "notification" : `event · ${service}`} ${event.position}</span>
         <b>${event.type}</b><span class="soft">${event.category} ${short(event.stream)}</span></summary>
         <${EventFacts} service=${service} event=${event} />
       </details>
