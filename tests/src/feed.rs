@@ -23,6 +23,9 @@ pub struct FeedEvent {
     /// What it says.
     #[serde(default)]
     pub data: Value,
+    /// What else it says: of an error, its code.
+    #[serde(flatten)]
+    pub rest: serde_json::Map<String, Value>,
 }
 
 impl FeedEvent {

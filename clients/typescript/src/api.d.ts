@@ -685,6 +685,22 @@ export type Preferences = {
   quietHours?: QuietHours | null;
 };
 
+/** How some people are. */
+export type PresenceAnswer = {
+  /** Those of whom the caller may know it, in the order asked for. */
+  items: PresenceItem[];
+};
+
+/** How somebody is. */
+export type PresenceItem = {
+  /** When they were last connected, if that is known and they aren't now. */
+  lastSeenAt?: string | null;
+  /** `online`, `away` or `busy` while they are connected; `offline` otherwise, or if they chose to seem so. */
+  status: string;
+  /** Who. */
+  userId: string;
+};
+
 /** Why a request wasn't carried out (RFC 9457). */
 export type Problem = {
   /** Stable, for programs to act on. */
@@ -902,6 +918,14 @@ export type Standing = {
 };
 
 export type StatusText = string;
+
+/** A ticket for one live connection. */
+export type TicketAnswer = {
+  /** For how many seconds. */
+  expiresIn: number;
+  /** To be given as `?ticket=`, once. */
+  ticket: string;
+};
 
 export type Title = string;
 
@@ -1377,6 +1401,14 @@ export interface Operations {
     body: MarkMessagesAsReadBody;
     answer: undefined;
   };
+  /** Says that the caller is typing */
+  tell_typing: {
+    path: {
+      /** The conversation */
+      id: string;
+    };
+    answer: undefined;
+  };
   /** Unread messages of a conversation */
   get_unread_messages_count: {
     path: {
@@ -1446,13 +1478,27 @@ export interface Operations {
     };
     answer: undefined;
   };
+  /** How some people are */
+  get_presence: {
+    query: {
+      /** Their ids, separated by commas; 100 at most. */
+      users: string;
+    };
+    answer: PresenceAnswer;
+  };
   /** Live events */
   stream: {
     query?: {
       /** Resumes after the event that had this cursor; `Last-Event-ID` goes before it. */
       cursor?: string;
+      /** A ticket from `POST /v1/stream/ticket`, in place of the `Authorization` header. */
+      ticket?: string;
     };
     answer: undefined;
+  };
+  /** A ticket for a live connection */
+  issue_ticket: {
+    answer: TicketAnswer;
   };
   /** Unread messages of all conversations */
   get_unread_messages_counts: {
@@ -1552,5 +1598,13 @@ export interface Operations {
       id: string;
     };
     answer: Profile;
+  };
+  /** Live events over a WebSocket */
+  socket: {
+    query?: {
+      /** A ticket from `POST /v1/stream/ticket`, in place of the `Authorization` header. */
+      ticket?: string;
+    };
+    answer: undefined;
   };
 }

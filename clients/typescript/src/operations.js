@@ -46,6 +46,7 @@ export const operations = /** @type {const} */ ({
   add_participant: ["PUT", "/v1/conversations/{id}/participants/{userId}"],
   remove_participant: ["DELETE", "/v1/conversations/{id}/participants/{userId}"],
   mark_messages_as_read: ["PUT", "/v1/conversations/{id}/read"],
+  tell_typing: ["POST", "/v1/conversations/{id}/typing"],
   get_unread_messages_count: ["GET", "/v1/conversations/{id}/unread-count"],
   search_messages: ["GET", "/v1/messages/search"],
   get_user_notifications: ["GET", "/v1/notifications"],
@@ -55,7 +56,9 @@ export const operations = /** @type {const} */ ({
   mark_all_notifications_as_read: ["POST", "/v1/notifications/read-all"],
   get_unread_notifications_count: ["GET", "/v1/notifications/unread-count"],
   mark_notification_as_read: ["PUT", "/v1/notifications/{id}/read"],
+  get_presence: ["GET", "/v1/presence"],
   stream: ["GET", "/v1/stream"],
+  issue_ticket: ["POST", "/v1/stream/ticket"],
   get_unread_messages_counts: ["GET", "/v1/unread-count"],
   find_users: ["GET", "/v1/users"],
   create_user: ["POST", "/v1/users"],
@@ -70,4 +73,5 @@ export const operations = /** @type {const} */ ({
   disable_user: ["POST", "/v1/users/{id}/disable"],
   enable_user: ["POST", "/v1/users/{id}/enable"],
   get_user_profile: ["GET", "/v1/users/{id}/profile"],
+  socket: ["GET", "/v1/ws"],
 });

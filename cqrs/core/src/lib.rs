@@ -112,6 +112,7 @@
 //! service in one file. A store of one's own is right when it passes the suite in [`conformance`].
 
 mod aggregate;
+mod broadcast;
 mod command;
 pub mod conformance;
 mod context;
@@ -137,6 +138,7 @@ mod trace;
 mod value;
 
 pub use aggregate::{Aggregate, Versioned};
+pub use broadcast::{Broadcast, InProcess};
 pub use command::{
     AnyCommand, Command, CommandBus, CommandBusBuilder, CommandHandler, Middleware, Next, RegistrationError,
 };

@@ -46,7 +46,7 @@
 //! [`openapi::complete`] adds to the description what all routes share.
 //!
 //! - [`problem`]: failures as RFC 9457 problem documents, and the catalogue of their codes.
-//! - [`Input`], [`OpenInput`], [`Asking`], [`Caller`], [`PathId`]: what a request says, checked.
+//! - [`Input`], [`OpenInput`], [`Asking`], [`OpenAsking`], [`Caller`], [`PathId`]: what a request says, checked.
 //! - [`Page`], [`Limit`], [`Cursors`]: lists in pages.
 //! - [`time`]: times as RFC 3339 with milliseconds.
 
@@ -76,7 +76,7 @@ pub use options::HttpOptions;
 pub use page::{Cursors, Limit, Page};
 pub use path::PathId;
 pub use problem::Problem;
-pub use query::{Asking, Caller, NoParams};
+pub use query::{Asking, Caller, NoParams, OpenAsking};
 pub use request::RequestInfo;
 
 /// What a handler gives back.

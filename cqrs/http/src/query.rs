@@ -26,6 +26,10 @@ pub struct Asking<T> {
 #[derive(Debug, Clone)]
 pub struct Caller(pub Context);
 
+/// The parameters of whoever asks, signed in or not: for routes that find out by themselves who it is.
+#[derive(Debug, Clone)]
+pub struct OpenAsking<T>(pub T);
+
 /// The parameters of a question that takes none.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,6 +48,18 @@ where
         let mut cx = edge.signed_in(parts).await?;
         cx.wanted = headers::wanted(&parts.headers, edge.tokens())?;
         Ok(Self { cx, params: parse(parts.uri.query().unwrap_or_default())? })
+    }
+}
+
+impl<S, T> FromRequestParts<S> for OpenAsking<T>
+where
+    S: Send + Sync,
+    T: DeserializeOwned,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        parse(parts.uri.query().unwrap_or_default()).map(Self)
     }
 }
 

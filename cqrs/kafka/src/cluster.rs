@@ -89,6 +89,21 @@ impl Cluster {
         self.settings.reader().create_with_context(Quiet).map_err(|error| store_error(&error))
     }
 
+    pub(crate) fn listener(&self) -> Result<Consumer, StoreError> {
+        self.settings.listener().create_with_context(Quiet).map_err(|error| store_error(&error))
+    }
+
+    /// Makes a topic of notes, which are worth nothing after minutes.
+    pub(crate) async fn ensure_notes(&self, name: &str) -> Result<(), StoreError> {
+        let replication = TopicReplication::Fixed(i32::from(self.settings.replication));
+        let topic = NewTopic::new(name, 1, replication)
+            .set("cleanup.policy", "delete")
+            .set("retention.ms", "120000")
+            .set("segment.ms", "120000")
+            .set("retention.bytes", "67108864");
+        self.make(&[topic]).await
+    }
+
     /// Makes a service's topics unless they are there.
     pub(crate) async fn ensure_topics(self: &Arc<Self>, service: &str) -> Result<(), StoreError> {
         let (events, marks) = (self.settings.topic(service), self.settings.watermark_topic(service));
@@ -126,11 +141,13 @@ impl Cluster {
                 }
             })
             .collect();
-        if topics.is_empty() {
-            return Ok(());
-        }
+        if topics.is_empty() { Ok(()) } else { self.make(&topics).await }
+    }
+
+    /// Makes topics, unless somebody else just did.
+    async fn make(&self, topics: &[NewTopic<'_>]) -> Result<(), StoreError> {
         let options = AdminOptions::new().operation_timeout(Some(ANSWER)).request_timeout(Some(ANSWER));
-        let made = self.admin.create_topics(&topics, &options).await.map_err(|error| store_error(&error))?;
+        let made = self.admin.create_topics(topics, &options).await.map_err(|error| store_error(&error))?;
         for outcome in made {
             match outcome {
                 Ok(topic) => tracing::info!(topic, "made a Kafka topic"),

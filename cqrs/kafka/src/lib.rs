@@ -9,6 +9,8 @@
 //! position all events are out, and at which offsets. Consumers hand events out up to there, find any position again, and
 //! see it when a topic has lost records.
 //!
+//! Beside that, [`KafkaNotes`] lets the processes of a service tell each other what is worth nothing a moment later.
+//!
 //! ```no_run
 //! # use std::sync::Arc;
 //! # use cqrs_core::{Clock, EventBus, EventSource, PlaceStore};
@@ -31,6 +33,7 @@ mod far;
 mod mark;
 mod marks;
 mod merge;
+mod notes;
 mod partition;
 mod record;
 mod relay;
@@ -41,6 +44,7 @@ mod tail;
 mod window;
 
 pub use cluster::Cluster;
+pub use notes::KafkaNotes;
 pub use relay::{NAME as RELAY, Relay, Upstream};
 pub use settings::{KafkaSettings, SecurityProtocol, SettingsError};
 pub use source::{KafkaSource, SourceOptions};

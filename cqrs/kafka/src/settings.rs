@@ -128,6 +128,11 @@ impl KafkaSettings {
         format!("{}.{service}.v1.watermarks", self.prefix)
     }
 
+    /// The topic by which a service's processes tell each other what passes.
+    pub fn notes_topic(&self, service: &str) -> String {
+        format!("{}.{service}.v1.notes", self.prefix)
+    }
+
     /// Whether they can be used, without asking a broker.
     pub fn check(&self) -> Result<(), SettingsError> {
         if self.brokers.split(',').all(|broker| broker.trim().is_empty()) {
@@ -195,6 +200,26 @@ impl KafkaSettings {
     pub(crate) fn reader(&self) -> ClientConfig {
         let mut config = self.consumer("reader");
         config.set("fetch.wait.max.ms", "10");
+        config
+    }
+
+    /// A consumer of what passes: nothing is waited for, and what was missed is skipped.
+    pub(crate) fn listener(&self) -> ClientConfig {
+        let mut config = self.consumer("notes");
+        config.set("auto.offset.reset", "latest").set("fetch.wait.max.ms", "100");
+        config
+    }
+
+    /// A producer of what passes: what the brokers don't take within seconds is lost.
+    pub(crate) fn teller(&self) -> ClientConfig {
+        let mut config = self.client();
+        config
+            .set("acks", "1")
+            .set("message.timeout.ms", "5000")
+            .set("linger.ms", "1")
+            .set("queue.buffering.max.messages", "10000")
+            .set("compression.type", "lz4")
+            .set("allow.auto.create.topics", "false");
         config
     }
 

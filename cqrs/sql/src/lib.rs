@@ -112,6 +112,7 @@
 //! ```
 
 mod batch;
+mod beside;
 mod dialect;
 mod keys;
 mod leases;

@@ -85,6 +85,8 @@ pub(super) const KEYS: &[Key] = &[
     key("http.max_body_bytes", "The largest request body taken."),
     key("http.deadline_ms", "Milliseconds that a command or query may take in all."),
     key("http.min_position_wait_ms", "Milliseconds to wait for a view to hold what `Parlor-Min-Position` asks for."),
+    key("live.connections_per_user", "Live connections that one user may have to one process; further ones are refused with 429."),
+    key("live.allowed_origins", "Origins of pages, beside this instance's own, that may open a WebSocket: [\"https://app.example.org\"]."),
     key("ledger.retention_hours", "Hours for which a command repeated with its `Idempotency-Key` gets the first answer; at least 24."),
     key("auth.verify_email", "Whether an e-mail address must be shown to be one's own before the first sign-in."),
     key("auth.session_days", "Days after which a session ends, however often it was refreshed."),

@@ -47,6 +47,7 @@ pub struct Config {
     pub postgres: PostgresConfig,
     pub kafka: KafkaConfig,
     pub http: HttpConfig,
+    pub live: LiveConfig,
     pub ledger: LedgerConfig,
     pub auth: AuthConfig,
     pub limits: RateSettings,
@@ -63,6 +64,15 @@ pub struct HttpConfig {
     pub max_body_bytes: usize,
     pub deadline_ms: u64,
     pub min_position_wait_ms: u64,
+}
+
+/// Section `live`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[expect(missing_docs, reason = "documented in the table of keys")]
+pub struct LiveConfig {
+    pub connections_per_user: usize,
+    pub allowed_origins: Vec<String>,
 }
 
 /// Section `ledger`.
@@ -174,6 +184,7 @@ impl Default for Config {
             postgres: PostgresConfig::default(),
             kafka: KafkaConfig::default(),
             http: HttpConfig::default(),
+            live: LiveConfig::default(),
             ledger: LedgerConfig::default(),
             auth: AuthConfig::default(),
             limits: RateSettings::default(),
@@ -187,6 +198,12 @@ impl Default for Config {
 impl Default for HttpConfig {
     fn default() -> Self {
         Self { max_body_bytes: 1024 * 1024, deadline_ms: 10_000, min_position_wait_ms: 2_000 }
+    }
+}
+
+impl Default for LiveConfig {
+    fn default() -> Self {
+        Self { connections_per_user: 20, allowed_origins: Vec::new() }
     }
 }
 
@@ -294,6 +311,12 @@ impl Config {
         }
     }
 
+    /// The origins from whose pages a browser may open a WebSocket: those configured, and this instance's own.
+    pub fn allowed_origins(&self) -> Vec<String> {
+        let own = self.public_url.as_deref().and_then(origin);
+        self.live.allowed_origins.iter().filter_map(|url| origin(url)).chain(own).collect()
+    }
+
     /// The mail server, if one is set.
     pub fn smtp(&self) -> Result<Option<SmtpSettings>, BadValue> {
         let Some(url) = &self.mail.smtp_url else { return Ok(None) };
@@ -324,6 +347,15 @@ impl Config {
         if self.auth.signing_key_days == 0 {
             return bad("auth.signing_key_days", "must be at least 1");
         }
+        if self.live.connections_per_user == 0 {
+            return bad("live.connections_per_user", "must be at least 1");
+        }
+        if self.live.allowed_origins.iter().any(|url| origin(url).is_none()) {
+            return bad(
+                "live.allowed_origins",
+                "must be a list of origins such as `https://app.example.org`",
+            );
+        }
         if self.ledger.retention_hours < 24 {
             return bad("ledger.retention_hours", "must be at least 24, as clients are promised");
         }
@@ -347,6 +379,12 @@ impl Config {
         }
         self.smtp().map(drop)
     }
+}
+
+/// The origin of a page with this address, as browsers write it.
+fn origin(url: &str) -> Option<String> {
+    let url = url::Url::parse(url).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    Some(url.origin().ascii_serialization())
 }
 
 impl fmt::Display for BadValue {

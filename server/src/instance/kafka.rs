@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use cqrs_core::{EventSource, StoreError};
-use cqrs_kafka::{Cluster, KafkaSettings, KafkaSource, Relay, SourceOptions, Upstream};
+use cqrs_kafka::{Cluster, KafkaNotes, KafkaSettings, KafkaSource, Relay, SourceOptions, Upstream};
 use cqrs_sql::{ServiceStore, SqlLog};
 
 use super::{Ground, OpenError, Sources};
@@ -73,6 +73,12 @@ impl Kafka {
         let upstream = upstream.collect();
         let clock = ground.clock.clone();
         Ok(Relay::new(self.cluster.clone(), clock, service.public_source(), own, store.log.clone(), upstream))
+    }
+
+    /// By which the processes of a service tell each other what passes.
+    pub(super) fn notes(&self, service: ServiceName) -> Result<Arc<KafkaNotes>, OpenError> {
+        let opened = KafkaNotes::open(&self.cluster, service.name());
+        opened.map_err(|error| OpenError::Kafka(error.to_string()))
     }
 
     /// What keeps events from coming or going, for people.

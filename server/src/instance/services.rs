@@ -13,7 +13,7 @@ use parlor_auth::mail::{FileMailer, Mailer, OutboxWorker, SmtpMailer};
 use parlor_auth::tokens::InstanceSecret;
 use parlor_auth::tokens::access::TokenSettings;
 use parlor_auth::{Admission, AdmissionProjection, Auth, AuthOptions, FollowsAdmission, FollowsUsers};
-use parlor_chat::live::{Live, QueueLimits};
+use parlor_chat::live::{Live, LiveOptions, Origins};
 use tokio::sync::watch;
 
 use super::kafka::Reacts;
@@ -27,7 +27,7 @@ pub fn descriptions() -> Vec<(ServiceName, Routes)> {
     let routes = |service| match service {
         ServiceName::Auth => parlor_auth::routes(),
         ServiceName::User => parlor_user::routes(),
-        ServiceName::Chat => parlor_chat::routes().merge(parlor_chat::live::sse::described()),
+        ServiceName::Chat => parlor_chat::routes().merge(parlor_chat::live::described()),
         ServiceName::Notification => parlor_notification::routes(),
     };
     ServiceName::ALL.into_iter().map(|service| (service, routes(service))).collect()
@@ -133,7 +133,7 @@ impl Instance {
             }
             ServiceName::User => wiring.user(store)?,
             ServiceName::Chat => {
-                let (service, live) = wiring.chat(store)?;
+                let (service, live) = wiring.chat(config, store)?;
                 self.live = Some(live);
                 service
             }
@@ -203,16 +203,23 @@ impl Wiring<'_> {
         })
     }
 
-    fn chat(&self, store: ServiceStore) -> Result<(Service, Live), OpenError> {
+    fn chat(&self, config: &Config, store: ServiceStore) -> Result<(Service, Live), OpenError> {
         let cursors = Cursors::new(self.ground.tokens.clone(), store.log.epoch());
         let deps = parlor_chat::Deps { store: store.clone(), cursors };
-        let tokens = self.ground.tokens.clone();
-        let live = Live::new(&store, &self.sources.public(), tokens, QueueLimits::default());
+        let mut options = LiveOptions {
+            connections_per_user: config.live.connections_per_user,
+            origins: Origins { allowed: config.allowed_origins(), same_host: config.public_url.is_none() },
+            ..LiveOptions::new(parlor_auth::tokens::random_bytes)
+        };
+        if let Some(kafka) = self.kafka {
+            options.broadcast = kafka.notes(ServiceName::Chat)?;
+        }
+        let live = Live::new(&store, &self.sources.public(), self.ground.tokens.clone(), options);
         let service = Service {
             service: ServiceName::Chat,
             commands: self.commands(parlor_chat::commands(&deps))?,
             queries: parlor_chat::queries(&deps).build()?,
-            routes: parlor_chat::routes().merge(parlor_chat::live::sse::routes(live.clone())),
+            routes: parlor_chat::routes().merge(parlor_chat::live::routes(live.clone())),
             reactors: Vec::new(),
             events: self.events(ServiceName::Chat, &store, &[])?.subscribe(Arc::new(live.clone())).build()?,
             store,

@@ -2,7 +2,7 @@
 //!
 //! Everything that it handles is in the lists below; each entry is a file. Aggregates: [`conversation`] (its settings),
 //! [`membership`], [`read_mark`], [`message`]. Views: [`conversations`], [`timeline`], [`search`], [`people`],
-//! [`live::feed`]. Live delivery: [`live`], whose route is [`live::sse::routes`].
+//! [`live::feed`]. Live delivery: [`live`], whose routes are [`live::routes`].
 
 pub mod add_participant;
 pub mod conversation;
@@ -58,8 +58,11 @@ use timeline::{Timeline, TimelineProjection};
 /// The service's name, and its log's. Its public events are the source `chat.public`.
 pub const NAME: &str = "chat";
 
-/// The tables of state-stored aggregates: chat has none, all of its aggregates are event-sourced.
-pub const WRITE_SCHEMA: Option<(&str, &str)> = None;
+/// The tables beside the log, for SQLite and for PostgreSQL: live delivery's. All of chat's aggregates are event-sourced.
+pub const WRITE_SCHEMA: Option<(&str, &str)> = Some((
+    include_str!("../migrations/sqlite/beside.sql"),
+    include_str!("../migrations/postgres/beside.sql"),
+));
 
 /// What the service is built on.
 #[derive(Clone)]
@@ -141,7 +144,7 @@ pub fn publisher() -> publish::ChatPublisher {
     publish::ChatPublisher
 }
 
-/// Its routes, but for [`live::sse::routes`].
+/// Its routes, but for [`live::routes`].
 pub fn routes() -> Routes {
     Routes::new()
         .routes(routes!(

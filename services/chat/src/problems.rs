@@ -21,6 +21,12 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "Messages are edited by their authors, and deleted by them or the group's admins.",
     ),
     problem(
+        403,
+        "origin-not-allowed",
+        "Origin not allowed",
+        "Pages of this origin may not open a WebSocket here. An operator may add it to live.allowed_origins.",
+    ),
+    problem(
         409,
         "direct-conversation",
         "Direct conversation",
@@ -50,5 +56,17 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "unknown-reply-to",
         "Unknown reply-to",
         "The message replied to is not in this conversation.",
+    ),
+    problem(
+        426,
+        "upgrade-required",
+        "Upgrade required",
+        "This address is for WebSockets. GET /v1/stream says the same by server-sent events.",
+    ),
+    problem(
+        429,
+        "too-many-connections",
+        "Too many connections",
+        "One user has as many live connections as they may. Close one, or wait until one that broke off is noticed.",
     ),
 ];

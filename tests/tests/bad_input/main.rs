@@ -7,5 +7,6 @@ mod json;
 mod memory;
 mod pages;
 mod raw;
+mod sockets;
 mod stage;
 mod text;

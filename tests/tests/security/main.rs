@@ -12,4 +12,5 @@ mod matrix;
 mod roles_of_databases;
 mod routes;
 mod schema;
+mod sockets;
 mod table;

@@ -110,6 +110,7 @@ async fn security_27_unknown_fields_and_parameters_are_refused_on_every_route() 
                 "" => "?colour=blue",
                 "?search=owner" => "?search=owner&colour=blue",
                 "?q=something" => "?q=something&colour=blue",
+                "?users=00000000-0000-0000-0000-000000000000" => "?users=&colour=blue",
                 other => panic!("{other}"),
             };
             let route = routes::Route { query, ..route };

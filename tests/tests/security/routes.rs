@@ -251,6 +251,11 @@ fn chat() -> Vec<Route> {
         route("DELETE /v1/conversations/{id}/messages/{messageId}", Members, 204),
         route("DELETE /v1/conversations/{id}/participants/{userId}", GroupAdmins, 204),
         route("GET /v1/stream", Users, 200),
+        // By a plain request: it is for WebSockets.
+        route("GET /v1/ws", Users, 426),
+        route("POST /v1/stream/ticket", Users, 201),
+        route("POST /v1/conversations/{id}/typing", Members, 204),
+        route("GET /v1/presence", Users, 200).asking("?users=00000000-0000-0000-0000-000000000000"),
     ]
 }
 

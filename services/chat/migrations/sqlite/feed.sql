@@ -49,6 +49,7 @@ CREATE TABLE {p}feed_users (
   at INTEGER NOT NULL,
   data TEXT NOT NULL
 );
+CREATE INDEX {p}feed_users_of_person ON {p}feed_users (person, type, position);
 
 CREATE TABLE {p}feed_notifications (
   person BLOB NOT NULL,

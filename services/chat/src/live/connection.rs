@@ -16,7 +16,8 @@ use uuid::Uuid;
 use super::Live;
 use super::event::{self, LiveEvent};
 use super::feed::{Span, Stays};
-use super::hub::{Attached, Close, NotYet};
+use super::hub::{Attached, Close, NotYet, Waiting};
+use super::seats::Seat;
 use super::source::{FeedCursors, Places, Source};
 
 /// Whether somebody is still signed in.
@@ -40,6 +41,11 @@ pub enum Frame {
     CaughtUp {
         /// Resumes here.
         cursor: String,
+    },
+    /// Something that passes, and that resuming doesn't repeat: somebody is typing, or came, or went.
+    Passing {
+        /// What.
+        event: Arc<LiveEvent>,
     },
     /// The connection ends.
     Closed {
@@ -71,7 +77,7 @@ impl Frame {
     pub fn cursor(&self) -> Option<&str> {
         match self {
             Self::Event { cursor, .. } | Self::CaughtUp { cursor } => Some(cursor),
-            Self::Closed { .. } => None,
+            Self::Passing { .. } | Self::Closed { .. } => None,
         }
     }
 
@@ -86,7 +92,7 @@ impl Frame {
             retry_after_ms: None,
         };
         let json = match self {
-            Self::Event { event, .. } => {
+            Self::Event { event, .. } | Self::Passing { event } => {
                 FrameJson { r#type: &event.kind, at: Some(event.at), data: Some(&event.data), ..empty }
             }
             Self::CaughtUp { .. } => FrameJson { r#type: "caught-up", ..empty },
@@ -147,6 +153,8 @@ pub(super) struct Connection {
     /// Up to where the other side has everything.
     pub(super) places: Places,
     pub(super) looked: Instant,
+    /// Given back when the connection ends.
+    pub(super) _seat: Seat,
 }
 
 /// Starts a connection of somebody who has all up to `from`, or begins now. Dropping the receiver ends it.
@@ -156,10 +164,12 @@ pub(super) fn start(
     cursors: FeedCursors,
     from: Option<Places>,
     still: Box<dyn StillSignedIn>,
+    seat: Seat,
 ) -> mpsc::Receiver<Frame> {
     let (out, frames) = mpsc::channel(READY);
     let places = from.unwrap_or_default();
-    let connection = Connection { live, user, cursors, still, out, places, looked: Instant::now() };
+    let connection =
+        Connection { live, user, cursors, still, out, places, looked: Instant::now(), _seat: seat };
     tokio::spawn(connection.run(from.is_some()));
     frames
 }
@@ -186,7 +196,16 @@ impl Connection {
         self.places.join(&attached.places);
         let caught_up = Frame::CaughtUp { cursor: self.cursors.encode(&self.places) };
         self.send(caught_up, Some(&mut attached)).await?;
+        self.say_who_is_there(&mut attached).await?;
         self.say_new(&mut attached).await
+    }
+
+    /// Says who is there of those whom they may know of. Who comes or goes meanwhile waits in the queue.
+    async fn say_who_is_there(&mut self, attached: &mut Attached) -> Result<(), End> {
+        for event in self.live.0.those_present(self.user).await? {
+            self.send(Frame::Passing { event }, Some(attached)).await?;
+        }
+        Ok(())
     }
 
     /// Has the hub send what is new, from a place on that isn't before where the other side is.
@@ -290,10 +309,12 @@ impl Connection {
                 biased;
                 () = self.out.closed() => return Err(End::Gone),
                 _ = look.tick() => self.look(Duration::ZERO).await?,
-                queued = attached.next() => {
-                    let queued = queued.map_err(End::Closed)?;
-                    self.say(queued.source, queued.position, queued.event, Some(attached)).await?;
-                }
+                next = attached.next() => match next.map_err(End::Closed)? {
+                    Waiting::Event(queued) => {
+                        self.say(queued.source, queued.position, queued.event, Some(attached)).await?;
+                    }
+                    Waiting::Passing(event) => self.send(Frame::Passing { event }, Some(attached)).await?,
+                },
             }
         }
     }

@@ -27,7 +27,7 @@ pub struct LiveEvent {
 }
 
 impl LiveEvent {
-    fn new(kind: &str, at: Timestamp, data: &impl Serialize) -> Result<Self, CodecError> {
+    pub(super) fn new(kind: &str, at: Timestamp, data: &impl Serialize) -> Result<Self, CodecError> {
         let data = to_raw_value(data).map_err(|error| CodecError::Undecodable {
             name: kind.to_owned(),
             schema: 0,

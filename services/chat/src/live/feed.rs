@@ -10,10 +10,12 @@ use cqrs_core::{
 };
 use cqrs_sql::{SqlReadRepository, Views};
 use jiff::Timestamp;
+use parlor_contracts::user::Availability;
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
 use super::event::{self, Audience, LiveEvent};
+use super::last_seen::listed;
 use super::source::{Places, Source};
 use super::sql;
 use crate::conversation::{Conversation, ConversationEvent};
@@ -76,7 +78,7 @@ impl Projection for FeedProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 1,
+            version: 2,
             sqlite: include_str!("../../migrations/sqlite/feed.sql"),
             postgres: include_str!("../../migrations/postgres/feed.sql"),
             tables: &[
@@ -312,6 +314,35 @@ impl Feed {
     /// The conversations that somebody is in.
     pub(super) async fn conversations_of(&self, person: Uuid) -> Result<Vec<Uuid>, StoreError> {
         self.0.rows(sql::CONVERSATIONS_OF, params![person], |row| row.get(0)).await
+    }
+
+    /// What somebody last said of their availability; nothing if they never did.
+    pub(super) async fn availability(&self, person: Uuid) -> Result<Option<Availability>, StoreError> {
+        #[derive(serde::Deserialize)]
+        struct Said {
+            status: Availability,
+        }
+        let said = self.0.rows(sql::SAID, params![person], |row| {
+            serde_json::from_str::<Said>(&row.get::<String>(0)?)
+                .map(|said| said.status)
+                .map_err(|error| RowError { column: 0, detail: error.to_string() })
+        });
+        Ok(said.await?.into_iter().next())
+    }
+
+    /// Those whom somebody has among their contacts.
+    pub(super) async fn contacts_of(&self, owner: Uuid) -> Result<Vec<Uuid>, StoreError> {
+        self.0.rows(sql::CONTACTS_OF, params![owner], |row| row.get(0)).await
+    }
+
+    /// Those who let somebody know how they are, some of them at most.
+    pub(super) async fn acquainted(&self, viewer: Uuid, most: usize) -> Result<Vec<Uuid>, StoreError> {
+        self.0.rows(sql::ACQUAINTED, params![viewer, most], |row| row.get(0)).await
+    }
+
+    /// Those among `users` who let somebody know how they are.
+    pub(super) async fn shown_to(&self, viewer: Uuid, users: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        self.0.rows(sql::ACQUAINTED_AMONG, params![viewer, listed(users)], |row| row.get(0)).await
     }
 
     /// Those who have somebody among their contacts.

@@ -9,6 +9,7 @@ use cqrs_core::{
     Aggregate as _, Batch, CodecError, EventHandler, Fence, HandlerError, Position, RecordedEvent,
     StoreError, codec_error,
 };
+use parlor_contracts::user::UserEvent;
 use uuid::Uuid;
 
 use super::Live;
@@ -143,11 +144,18 @@ impl Live {
 
     async fn user(&self, event: &RecordedEvent) -> Result<(), CodecError> {
         let (hub, position) = (&self.0.hub, event.position.0);
-        if hub.is_idle() {
+        let happened = self.0.keyring.decode(event).await?;
+        if let UserEvent::UserDeleted { user_id } = &happened {
+            self.0.last_seen.forget(*user_id).await?;
+        }
+        let says_how_they_are = match &happened {
+            UserEvent::UserStatusChanged { user_id, .. } => self.0.presence.concerns(*user_id),
+            _ => false,
+        };
+        if hub.is_idle() && !says_how_they_are {
             hub.advance(Source::User, position);
             return Ok(());
         }
-        let happened = self.0.keyring.decode(event).await?;
         let Some(change) = event::of_user(&happened, event.at)? else {
             hub.advance(Source::User, position);
             return Ok(());
@@ -165,6 +173,10 @@ impl Live {
             conversations = self.0.feed.conversations_of(change.person).await?;
         }
         hub.tell(&queued(Source::User, position, change.live), &persons, &conversations);
+        if says_how_they_are {
+            // Where the view of this is behind the event, it says what was said before: that is rare, and passes.
+            self.0.presence.said(change.person);
+        }
         Ok(())
     }
 

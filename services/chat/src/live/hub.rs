@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use tokio::sync::{mpsc, watch};
@@ -15,6 +15,7 @@ use uuid::Uuid;
 
 use super::event::{Effect, LiveEvent};
 use super::feed::{Stay, Stays};
+use super::presence::{CROWD, Presence};
 use super::source::{Places, Source};
 
 /// How many changes of memberships are remembered.
@@ -41,6 +42,15 @@ pub(super) struct Queued {
     pub(super) event: Arc<LiveEvent>,
 }
 
+/// What waits for one connection.
+#[derive(Clone)]
+pub(super) enum Waiting {
+    /// An event of the feed.
+    Event(Queued),
+    /// Something that passes: it has no place, and is lost where it can't be taken.
+    Passing(Arc<LiveEvent>),
+}
+
 /// How much may wait for one connection.
 #[derive(Debug, Clone, Copy)]
 pub struct QueueLimits {
@@ -59,7 +69,7 @@ impl Default for QueueLimits {
 /// The hub's end of a connection.
 struct Outlet {
     id: u64,
-    queue: mpsc::Sender<Queued>,
+    queue: mpsc::Sender<Waiting>,
     waiting: Arc<AtomicUsize>,
     close: watch::Sender<Option<Close>>,
 }
@@ -123,6 +133,7 @@ struct Inner {
     remembered_from: u64,
     next: u64,
     stopping: bool,
+    figures: Arc<Counts>,
 }
 
 /// The connection's end.
@@ -132,29 +143,31 @@ pub(super) struct Attached {
     id: u64,
     /// As of when: what comes later comes through the queue, what came before doesn't.
     pub(super) places: Places,
-    queue: mpsc::Receiver<Queued>,
+    queue: mpsc::Receiver<Waiting>,
     waiting: Arc<AtomicUsize>,
     pub(super) close: watch::Receiver<Option<Close>>,
 }
 
 impl Attached {
-    /// The next event, or why there is none any more.
-    pub(super) async fn next(&mut self) -> Result<Queued, Close> {
+    /// What comes next, or why nothing does any more.
+    pub(super) async fn next(&mut self) -> Result<Waiting, Close> {
         // What waits for who is too slow isn't said any more: resuming says it.
-        let queued = tokio::select! {
+        let next = tokio::select! {
             biased;
             _ = self.close.wait_for(Option::is_some) => None,
-            queued = self.queue.recv() => queued,
+            next = self.queue.recv() => next,
         };
-        let queued = queued.ok_or_else(|| self.close.borrow().unwrap_or(Close::TooSlow))?;
-        self.waiting.fetch_sub(queued.event.weight(), Ordering::Relaxed);
-        Ok(queued)
+        let next = next.ok_or_else(|| self.close.borrow().unwrap_or(Close::TooSlow))?;
+        if let Waiting::Event(queued) = &next {
+            self.waiting.fetch_sub(queued.event.weight(), Ordering::Relaxed);
+        }
+        Ok(next)
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        self.hub.inner.lock().detach(self.user, &[self.id]);
+        self.hub.detach(self.user, self.id);
     }
 }
 
@@ -193,11 +206,29 @@ pub(super) struct Hub {
     inner: Mutex<Inner>,
     chat: watch::Sender<u64>,
     limits: QueueLimits,
+    presence: Arc<Presence>,
+    figures: Arc<Counts>,
+}
+
+/// What was done since the start.
+#[derive(Debug, Default)]
+struct Counts {
+    handed: AtomicU64,
+}
+
+impl Counts {
+    fn handed(&self, connections: u64) {
+        if connections > 0 {
+            self.handed.fetch_add(connections, Ordering::Relaxed);
+            metrics::counter!("live_events_total").increment(connections);
+        }
+    }
 }
 
 impl Hub {
     /// A hub that has come to `places` without anybody connected.
-    pub(super) fn new(places: Places, limits: QueueLimits) -> Self {
+    pub(super) fn new(places: Places, limits: QueueLimits, presence: Arc<Presence>) -> Self {
+        let figures = Arc::new(Counts::default());
         let inner = Inner {
             places,
             rooms: HashMap::new(),
@@ -206,8 +237,10 @@ impl Hub {
             remembered_from: places.get(Source::Chat),
             next: 0,
             stopping: false,
+            figures: figures.clone(),
         };
-        Self { inner: Mutex::new(inner), chat: watch::Sender::new(places.get(Source::Chat)), limits }
+        let chat = watch::Sender::new(places.get(Source::Chat));
+        Self { inner: Mutex::new(inner), chat, limits, presence, figures }
     }
 
     pub(super) fn places(&self) -> Places {
@@ -250,6 +283,7 @@ impl Hub {
                 return Err(NotYet::TooNew);
             }
             inner.admit(user, known);
+            self.presence.came(user);
         }
         inner.next += 1;
         let (id, places) = (inner.next, inner.places);
@@ -316,6 +350,61 @@ impl Hub {
             inner.deliver(person, queued, self.limits);
         }
         inner.places.advance(queued.source, queued.position);
+    }
+
+    /// How many events were handed to connections so far, one for each.
+    pub(super) fn handed(&self) -> u64 {
+        self.figures.handed.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn is_connected(&self, user: Uuid) -> bool {
+        self.inner.lock().viewers.contains_key(&user)
+    }
+
+    /// The conversations that somebody who is connected is in.
+    pub(super) fn conversations_of(&self, user: Uuid) -> Option<Vec<Uuid>> {
+        let inner = self.inner.lock();
+        let viewer = inner.viewers.get(&user)?;
+        Some(viewer.stays.keys().filter(|conversation| viewer.is_in(**conversation)).copied().collect())
+    }
+
+    /// Those connected who are in a conversation, but for `user`.
+    pub(super) fn those_in(&self, conversation: Uuid, user: Uuid) -> Vec<Uuid> {
+        let inner = self.inner.lock();
+        let room = inner.rooms.get(&conversation).into_iter().flatten();
+        room.filter(|other| **other != user).copied().collect()
+    }
+
+    /// Those connected who are among `contacts` or in one of `conversations`, unless that is a crowd, but for `user`.
+    pub(super) fn those_with(&self, user: Uuid, contacts: &[Uuid], conversations: &[Uuid]) -> Vec<Uuid> {
+        let inner = self.inner.lock();
+        let rooms = conversations.iter().filter_map(|conversation| inner.rooms.get(conversation));
+        let mut found: HashSet<Uuid> = rooms.filter(|room| room.len() <= CROWD).flatten().copied().collect();
+        found.extend(contacts.iter().filter(|contact| inner.viewers.contains_key(contact)));
+        found.remove(&user);
+        found.into_iter().collect()
+    }
+
+    /// Shows something that passes to all connections of these, as far as they can take it now.
+    pub(super) fn show(&self, event: &Arc<LiveEvent>, persons: &[Uuid]) {
+        let inner = self.inner.lock();
+        let viewers = persons.iter().filter_map(|person| inner.viewers.get(person));
+        for outlet in viewers.flat_map(|viewer| &viewer.outlets) {
+            // Nothing that passes is a reason to lose a connection.
+            if outlet.queue.capacity() > self.limits.events / 2 {
+                let _ = outlet.queue.try_send(Waiting::Passing(event.clone()));
+            }
+        }
+    }
+
+    fn detach(&self, user: Uuid, id: u64) {
+        let mut inner = self.inner.lock();
+        inner.detach(user, &[id]);
+        let gone = !inner.viewers.contains_key(&user);
+        drop(inner);
+        if gone {
+            self.presence.went(user);
+        }
     }
 
     /// Closes all connections, and takes no more.
@@ -401,11 +490,13 @@ impl Inner {
     /// Puts an event into all queues of one person; a full one is closed.
     fn deliver(&mut self, person: Uuid, queued: &Queued, limits: QueueLimits) {
         let Some(viewer) = self.viewers.get(&person) else { return };
+        self.figures.handed(viewer.outlets.len() as u64);
         let mut gone = Vec::new();
         for outlet in &viewer.outlets {
             let weight = queued.event.weight();
             let waiting = outlet.waiting.fetch_add(weight, Ordering::Relaxed);
-            if waiting + weight > limits.bytes || outlet.queue.try_send(queued.clone()).is_err() {
+            let put = || outlet.queue.try_send(Waiting::Event(queued.clone()));
+            if waiting + weight > limits.bytes || put().is_err() {
                 outlet.close.send_replace(Some(Close::TooSlow));
                 gone.push(outlet.id);
             }

@@ -64,3 +64,39 @@ pub(super) const CONVERSATIONS_OF: &str = "SELECT conversation FROM {p}feed_stay
 
 /// Those who have ?1 among their contacts.
 pub(super) const OWNERS_OF: &str = "SELECT owner FROM {p}feed_contacts WHERE contact = ?1";
+
+/// What ?1 last said of their availability.
+pub(super) const SAID: &str = "SELECT data FROM {p}feed_users
+    WHERE person = ?1 AND type = 'user.status-changed' ORDER BY position DESC LIMIT 1";
+
+/// Those whom ?1 has among their contacts.
+pub(super) const CONTACTS_OF: &str = "SELECT contact FROM {p}feed_contacts WHERE owner = ?1";
+
+/// Those who let ?1 know how they are: who is in a conversation with them, or has them among their contacts. ?2 at most.
+pub(super) const ACQUAINTED: &str = "SELECT DISTINCT a.person FROM (
+      SELECT theirs.person FROM {p}feed_stays mine
+        JOIN {p}feed_stays theirs ON theirs.conversation = mine.conversation AND theirs.until = 9223372036854775807
+        WHERE mine.person = ?1 AND mine.until = 9223372036854775807
+      UNION ALL SELECT c.owner FROM {p}feed_contacts c WHERE c.contact = ?1) a
+    WHERE a.person <> ?1 LIMIT ?2";
+
+/// The same, of those in ?2, a JSON array of ids in hexadecimal digits.
+macro_rules! acquainted_among {
+    ($among:literal) => {
+        concat!(
+            "SELECT w.person FROM (",
+            $among,
+            ") w WHERE EXISTS (SELECT 1 FROM {p}feed_contacts c WHERE c.owner = w.person AND c.contact = ?1)
+               OR EXISTS (SELECT 1 FROM {p}feed_stays theirs
+                 JOIN {p}feed_stays mine ON mine.conversation = theirs.conversation AND mine.person = ?1
+                   AND mine.until = 9223372036854775807
+                 WHERE theirs.person = w.person AND theirs.until = 9223372036854775807)"
+        )
+    };
+}
+pub(super) const ACQUAINTED_AMONG: Sql = Sql::Each {
+    sqlite: acquainted_among!("SELECT DISTINCT unhex(value) AS person FROM json_each(?2)"),
+    postgres: acquainted_among!(
+        "SELECT DISTINCT value::uuid AS person FROM jsonb_array_elements_text(?2::jsonb)"
+    ),
+};

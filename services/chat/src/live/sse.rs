@@ -4,22 +4,19 @@
 use std::convert::Infallible;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Extension;
 use axum::extract::State as Shared;
-use axum::http::header::{AUTHORIZATION, CACHE_CONTROL};
-use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, Request};
+use axum::http::header::CACHE_CONTROL;
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::IntoResponse as _;
 use axum::response::sse::{Event, KeepAlive, Sse};
-use cqrs_core::Failure;
-use cqrs_http::{Answer, Asking, Edge, Routes};
+use cqrs_http::{Answer, Edge, OpenAsking, Problem, unauthenticated};
 use futures::stream;
 use serde::Deserialize;
 use utoipa::IntoParams;
-use utoipa_axum::routes;
 
-use super::{Frame, Live, StillSignedIn};
+use super::entry::Entry;
+use super::{Frame, Live};
 
 /// A comment goes out when nothing else did for so long, so that proxies keep the connection and clients notice its end.
 const HEARTBEAT: Duration = Duration::from_secs(15);
@@ -33,30 +30,9 @@ pub struct StreamParams {
     /// Resumes after the event that had this cursor; `Last-Event-ID` goes before it.
     #[serde(default)]
     pub cursor: Option<String>,
-}
-
-/// Asks the edge again, with the token that the connection came with.
-struct ByToken {
-    edge: Edge,
-    parts: Parts,
-}
-
-impl ByToken {
-    fn of(edge: Edge, headers: &HeaderMap) -> Self {
-        // Nothing but the token: what else is known of the request was true when it came.
-        let (mut parts, ()) = Request::new(()).into_parts();
-        for token in headers.get_all(AUTHORIZATION) {
-            parts.headers.append(AUTHORIZATION, token.clone());
-        }
-        Self { edge, parts }
-    }
-}
-
-#[async_trait]
-impl StillSignedIn for ByToken {
-    async fn check(&self) -> bool {
-        self.edge.signed_in(&self.parts).await.is_ok()
-    }
+    /// A ticket from `POST /v1/stream/ticket`, in place of the `Authorization` header.
+    #[serde(default)]
+    pub ticket: Option<String>,
 }
 
 /// Live events
@@ -68,26 +44,34 @@ impl StillSignedIn for ByToken {
 /// the caller is the last event of a conversation. A connection that the server ends says
 /// `{"type": "closed", "code", "retryAfterMs"}` first: `too-slow`, `unavailable` and `stopping` lose nothing by resuming;
 /// `signed-out` has no `retryAfterMs`. Comments keep the connection alive.
+///
+/// Two types of event have no cursor, for they pass and aren't repeated: `typing` with `{"conversationId", "userId"}`, and
+/// `presence` with `{"userId", "status", "lastSeenAt"}`, first of those who are there, right after `caught-up`, then of each
+/// change; `GET /v1/presence` says of whom. One user has so many connections at once; further ones are refused.
 #[utoipa::path(get, path = "/v1/stream", tag = "live",
     params(StreamParams, ("Last-Event-ID" = Option<String>, Header, description = "The last event's cursor")),
     responses(
         (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
         (status = 403, description = "Not a user"),
         (status = 410, description = "`epoch-changed`: a log was restored; read anew and begin without a cursor"),
-        (status = 422, description = "Not a cursor of the caller's feed")),
+        (status = 422, description = "Not a cursor of the caller's feed"),
+        (status = 429, description = "`too-many-connections`: as many are open as one user may have")),
     security(("bearer" = [])))]
 pub(crate) async fn stream(
     Shared(edge): Shared<Edge>,
     Extension(live): Extension<Live>,
     headers: HeaderMap,
-    ask: Asking<StreamParams>,
+    params: Result<OpenAsking<StreamParams>, Problem>,
 ) -> Answer {
-    let user = ask.cx.actor.user().ok_or_else(|| Failure::forbidden("only users have a feed"))?;
+    let ticket = params.as_ref().ok().and_then(|OpenAsking(params)| params.ticket.as_deref());
+    let entry = Entry::of(&edge, &live, &headers, ticket).await?;
+    // Who asks is found out first, whatever else is wrong.
+    let Entry { user, token } = entry.ok_or_else(|| unauthenticated("sign in first"))?;
+    let OpenAsking(params) = params?;
     let last = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or("?").to_owned());
     // A browser that never got an id sends an empty one, or none.
-    let cursor = last.filter(|id| !id.is_empty()).or(ask.params.cursor);
-    let still = ByToken::of(edge, &headers);
-    let frames = live.connect(user, cursor.as_deref(), still)?;
+    let cursor = last.filter(|id| !id.is_empty()).or(params.cursor);
+    let frames = live.connect(user, cursor.as_deref(), token)?;
     let events = stream::unfold(frames, |mut frames| async move {
         let frame = frames.recv().await?;
         Some((Ok::<_, Infallible>(as_event(&frame)), frames))
@@ -105,16 +89,6 @@ fn as_event(frame: &Frame) -> Event {
     match frame {
         Frame::Event { cursor, .. } | Frame::CaughtUp { cursor } => event.id(cursor),
         Frame::Closed { retry_after_ms: Some(pause), .. } => event.retry(Duration::from_millis(*pause)),
-        Frame::Closed { retry_after_ms: None, .. } => event,
+        Frame::Closed { retry_after_ms: None, .. } | Frame::Passing { .. } => event,
     }
-}
-
-/// The routes of live delivery.
-pub fn routes(live: Live) -> Routes {
-    described().layer(Extension(live))
-}
-
-/// The routes without what delivers: for the API's description.
-pub fn described() -> Routes {
-    Routes::new().routes(routes!(stream))
 }

@@ -57,7 +57,11 @@ impl Authenticator for ByName {
 
 impl Chat {
     pub async fn start() -> Self {
-        Self::on(TestStore::new(parlor_chat::NAME, parlor_chat::projections(), None).await.unwrap())
+        Self::on(
+            TestStore::new(parlor_chat::NAME, parlor_chat::projections(), parlor_chat::WRITE_SCHEMA)
+                .await
+                .unwrap(),
+        )
     }
 
     /// On PostgreSQL, in schemas of this test's own; `None` where the tests have no server.
@@ -67,7 +71,14 @@ impl Chat {
         let schema = |part: &str| format!("chat_{test}_{}_{part}", std::process::id());
         let log = Location::Postgres { pool: pool.clone(), schema: schema("log") };
         let views = Location::Postgres { pool, schema: schema("views") };
-        let store = TestStore::at(parlor_chat::NAME, log, views, parlor_chat::projections(), None).await;
+        let store = TestStore::at(
+            parlor_chat::NAME,
+            log,
+            views,
+            parlor_chat::projections(),
+            parlor_chat::WRITE_SCHEMA,
+        )
+        .await;
         Some(Self::on(store.unwrap()))
     }
 
