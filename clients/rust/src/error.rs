@@ -39,6 +39,11 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 impl Error {
+    /// What a token store failed with.
+    pub(crate) fn store(error: io::Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
+
     /// Whether the same call may succeed if it is made again. Calls try again by themselves before they fail.
     pub fn is_passing(&self) -> bool {
         match self {
@@ -75,12 +80,6 @@ impl Error {
 impl From<reqwest::Error> for Error {
     fn from(error: reqwest::Error) -> Self {
         if error.is_builder() { Self::Invalid(chain(&error)) } else { Self::Unanswered(Arc::new(error)) }
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Self::Store(Arc::new(error))
     }
 }
 

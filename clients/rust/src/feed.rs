@@ -15,7 +15,7 @@ use crate::retry::Backoff;
 use crate::sse::Connection;
 use crate::{
     Availability, ConversationHistory, ConversationKind, DeletedMessage, Error, MessageItem, Parlor,
-    ParticipantRole, Result,
+    ParticipantRole, Presence, Result,
 };
 
 /// What a feed says.
@@ -114,6 +114,12 @@ pub enum Event {
     /// One wants to be told of other things than before.
     #[serde(rename = "notification.preferences-updated")]
     PreferencesUpdated {},
+    /// Somebody is typing; it isn't so any more when it isn't said again for some seconds.
+    #[serde(rename = "typing")]
+    Typing { conversation_id: Uuid, user_id: Uuid },
+    /// Somebody is there, or isn't; and when they were last, if they aren't and that is known.
+    #[serde(rename = "presence")]
+    Presence(Presence),
     /// Anything else: its type, and what it says.
     #[serde(skip)]
     Other { kind: String, data: Value },

@@ -74,13 +74,13 @@ impl Session {
 
     /// Begins, or ends with `None`; the server isn't told.
     pub(crate) async fn keep(&self, tokens: Option<Tokens>) -> Result<()> {
-        let _alone = self.store.alone().await?;
+        let _alone = self.store.alone().await.map_err(Error::store)?;
         self.put(tokens).await
     }
 
     /// The same, for who is alone with the store already.
     async fn put(&self, tokens: Option<Tokens>) -> Result<()> {
-        self.store.save(tokens.as_ref()).await?;
+        self.store.save(tokens.as_ref()).await.map_err(Error::store)?;
         *locked(&self.held) = tokens;
         Ok(())
     }
@@ -91,7 +91,7 @@ impl Session {
         if held.is_some() {
             return Ok(held);
         }
-        let kept = self.store.load().await?;
+        let kept = self.store.load().await.map_err(Error::store)?;
         locked(&self.held).clone_from(&kept);
         Ok(kept)
     }
@@ -128,9 +128,9 @@ impl Session {
 
 async fn renew(parlor: &Parlor, refused: Option<&str>) -> Result<Tokens> {
     let session = parlor.session().ok_or(Error::SignedOut)?;
-    let _alone = session.store.alone().await?;
+    let _alone = session.store.alone().await.map_err(Error::store)?;
     // Somebody else who shares the store may have been faster.
-    let Some(tokens) = session.store.load().await? else {
+    let Some(tokens) = session.store.load().await.map_err(Error::store)? else {
         *locked(&session.held) = None;
         return Err(Error::SignedOut);
     };

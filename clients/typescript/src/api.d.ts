@@ -696,7 +696,7 @@ export type PresenceItem = {
   /** When they were last connected, if that is known and they aren't now. */
   lastSeenAt?: string | null;
   /** `online`, `away` or `busy` while they are connected; `offline` otherwise, or if they chose to seem so. */
-  status: string;
+  status: Availability;
   /** Who. */
   userId: string;
 };

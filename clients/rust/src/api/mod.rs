@@ -4,10 +4,12 @@ mod auth;
 mod conversation;
 mod message;
 mod notification;
+mod presence;
 mod user;
 
 pub use auth::*;
 pub use conversation::*;
 pub use message::*;
 pub use notification::*;
+pub use presence::*;
 pub use user::*;

@@ -204,7 +204,7 @@ data: {frame}
 
 #[tokio::test]
 async fn a_feed_resumes_after_the_last_frame_that_was_given_and_closes_the_gap() {
-    let typing = json!({"type": "typing", "data": {"userId": ROOM}});
+    let typing = json!({"type": "typing", "data": {"userId": ROOM, "conversationId": ROOM}});
     let (parlor, fake) = signed_in(300, move |_, nth| match nth {
         1 => frames(&[
             json!({"type": "caught-up", "cursor": "c1"}),
@@ -224,7 +224,7 @@ async fn a_feed_resumes_after_the_last_frame_that_was_given_and_closes_the_gap()
     let got: Vec<_> = feed.by_ref().take(5).try_collect().await.unwrap();
     assert!(matches!(&got[1].event, Event::MessageSent(sent) if sent.message().unwrap().content == "hello"));
     let other = |kind: &str, data| Event::Other { kind: kind.to_owned(), data };
-    assert_eq!(got[2].event, other("typing", json!({"userId": ROOM})));
+    assert_eq!(got[2].event, Event::Typing { conversation_id: ROOM, user_id: ROOM });
     assert_eq!(got[3].event, other("chat.invented-since", json!({"n": 1})));
     assert_eq!(got[4].event, Event::CaughtUp {});
     let cursors: Vec<_> = got.iter().map(|frame| frame.cursor.as_deref()).collect();

@@ -22,9 +22,7 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("/.well-known/", "for services that check tokens themselves; a JWT library fetches it"),
     ("/health/", "for supervisors"),
     ("/v1/admin/", "for the console"),
-    ("/v1/conversations/{id}/typing", "to come"),
     ("/v1/notifications/push/", "for browsers"),
-    ("/v1/presence", "to come"),
     ("/v1/stream", "a feed is no call, and needs no ticket; `Parlor::live` is tested elsewhere"),
     ("/v1/webhooks", "to come"),
     ("/v1/ws", "a feed travels over server-sent events"),
@@ -104,18 +102,21 @@ impl Description {
             .into()
     }
 
-    /// How many enumerated values or alternatives any schema has at most.
+    /// How many enumerated values or alternatives anything has at most that is answered.
     fn most_alternatives(&self) -> usize {
-        fn most(value: &Value) -> usize {
-            let own = ["enum", "oneOf"].iter().filter_map(|key| value[*key].as_array()).map(Vec::len).max();
-            let inner = match value {
-                Value::Array(values) => values.iter().map(most).max(),
-                Value::Object(values) => values.values().map(most).max(),
-                _ => None,
-            };
-            own.max(inner).unwrap_or(1)
-        }
-        most(&self.root)
+        let answered = self.operations().into_values().filter_map(Self::answered);
+        answered.map(|(_, schema)| self.alternatives(schema)).max().unwrap_or(1)
+    }
+
+    fn alternatives(&self, schema: &Value) -> usize {
+        let schema = self.resolved(schema);
+        let own = ["enum", "oneOf"].iter().filter_map(|key| schema[*key].as_array()).map(Vec::len).max();
+        let inner = match schema {
+            Value::Array(values) => values.iter().map(|value| self.alternatives(value)).max(),
+            Value::Object(values) => values.values().map(|value| self.alternatives(value)).max(),
+            _ => None,
+        };
+        own.max(inner).unwrap_or(1)
     }
 
     /// The operation that a request is.
@@ -231,6 +232,7 @@ async fn the_client_sends_and_understands_all_that_is_described() {
         user(&caller, &fake).await;
         chat(&caller, &fake).await;
         notification(&caller, &fake).await;
+        presence(&caller, &fake).await;
     }
     let sent = sent.lock().unwrap().clone();
     let there: BTreeMap<_, _> = description
@@ -341,6 +343,12 @@ async fn notification(caller: &Caller<'_>, fake: &Fake) {
     caller
         .call("update_notification_preferences", parlor.update_notification_preferences(&preferences))
         .await;
+}
+
+async fn presence(caller: &Caller<'_>, fake: &Fake) {
+    let parlor = fake.client().service_key("key").build().unwrap();
+    caller.call("get_presence", parlor.presence([ID, ID])).await;
+    caller.call("tell_typing", parlor.tell_typing(ID)).await;
 }
 
 #[test]

@@ -57,6 +57,12 @@ async fn what_people_do_is_read_at_once_and_comes_live_through_a_restart_of_the_
     let group = NewConversation::group([bob.id]).title("Engines").history(ConversationHistory::All);
     let known = [&*ada.registered, &bob.registered, &eve.registered].join(",");
     let room = ada.parlor.create_conversation(&group).after(known).await.unwrap();
+    let there = ada.parlor.presence([bob.id, eve.id]).await.unwrap().items;
+    let there: Vec<_> = there.iter().map(|presence| (presence.user_id, presence.status)).collect();
+    assert_eq!(there, [(bob.id, Availability::Online)], "Eve isn't in a conversation with Ada yet");
+    ada.parlor.tell_typing(room.id).await.unwrap();
+    let typing = Event::Typing { conversation_id: room.id, user_id: ada.id };
+    let begun_since = until(&mut feed, |event| *event == typing).await;
     // Every answer is asked for right after the command that changes it: nobody waits for it but the client.
     let sent = ada.parlor.send(room.id, "What goes out?").await.unwrap();
     let last = ada.parlor.conversation(room.id).await.unwrap().last_message.unwrap();
@@ -88,7 +94,7 @@ async fn what_people_do_is_read_at_once_and_comes_live_through_a_restart_of_the_
     assert_eq!(bob.parlor.unread_messages_count(room.id).await.unwrap().count, 0);
 
     let read = |event: &Event| matches!(event, Event::MessagesRead { up_to, .. } if *up_to == sent.id);
-    let live = until(&mut feed, read).await;
+    let live: Vec<_> = begun_since.into_iter().chain(until(&mut feed, read).await).collect();
     let messages: Vec<_> = live
         .iter()
         .filter_map(|frame| match &frame.event {

@@ -45,7 +45,6 @@ pub struct PresenceItem {
     /// Who.
     pub user_id: Uuid,
     /// `online`, `away` or `busy` while they are connected; `offline` otherwise, or if they chose to seem so.
-    #[schema(value_type = String)]
     pub status: Availability,
     /// When they were last connected, if that is known and they aren't now.
     #[serde(with = "cqrs_http::time::option")]
