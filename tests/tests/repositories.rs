@@ -4,11 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Every concrete repository: its type, and the file it is in.
-const REPOSITORIES: [(&str, &str); 12] = [
+const REPOSITORIES: [(&str, &str); 15] = [
     ("Users", "services/user/src/users/repository.rs"),
     ("Sessions", "services/auth/src/access_view/repositories.rs"),
     ("Accounts", "services/auth/src/access_view/repositories.rs"),
     ("Notifications", "services/notification/src/notification.rs"),
+    ("PushSubscriptions", "services/notification/src/push/subscription.rs"),
+    ("Standings", "services/notification/src/webhooks/webhook.rs"),
+    ("Webhooks", "services/notification/src/webhooks/webhook.rs"),
     ("Rooms", "services/notification/src/rooms/repository.rs"),
     ("PreferencesShown", "services/notification/src/get_preferences.rs"),
     ("Inboxes", "services/notification/src/inbox/repository.rs"),

@@ -8,6 +8,7 @@ import { Heard } from "./model/heard.js";
 import { Notices } from "./model/notices.js";
 import { Outbox } from "./model/outbox.js";
 import { People } from "./model/people.js";
+import { Push } from "./model/push.js";
 import { follow } from "./model/sync.js";
 import { Timeline } from "./model/timeline.js";
 import { Transients } from "./model/transients.js";
@@ -33,6 +34,7 @@ export class App {
   notices = new Notices(this);
   outbox = new Outbox(this);
   transients = new Transients(this);
+  push = new Push(this);
 
   constructor() {
     this.parlor = new Parlor({ store: tokens });
@@ -91,6 +93,8 @@ export class App {
     this.changed();
     if (!this.me) return;
     this.outbox.load(this.me, this.#session.signal);
+    this.push.listen(this.#session.signal);
+    this.push.load().catch(() => {});
     void follow(this, this.#session.signal);
   }
 
@@ -103,6 +107,7 @@ export class App {
   /** @param {boolean} [everywhere] */
   async signOut(everywhere = false) {
     this.#session.abort();
+    await this.push.turnOff().catch(() => {});
     await this.parlor.signOut(everywhere).catch(() => {});
     this.go({ pane: "chats" });
     await this.start();

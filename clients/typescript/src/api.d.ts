@@ -141,6 +141,15 @@ export type CreateUser = {
   externalId?: ExternalId | null;
 };
 
+/** Has events sent to an address from now on. */
+export type CreateWebhook = {
+  description?: Description | null;
+  /** Which events, as `chat.message-sent`; all of them if none is named. */
+  events?: EventName[];
+  /** Where to: an https address. */
+  url: Target;
+};
+
 /** What is left of a deleted message. */
 export type DeletedMessage = {
   /** When it was deleted. */
@@ -152,6 +161,8 @@ export type DeletedMessage = {
   /** Who had said it. */
   senderId: string;
 };
+
+export type Description = string;
 
 export type DisplayName = string;
 
@@ -170,6 +181,8 @@ export type EventActor = {
   /** `anonymous`, `system`, `user` or `service`. */
   kind: string;
 };
+
+export type EventName = "auth.email-changed" | "auth.password-changed" | "auth.password-reset-requested" | "auth.service-key-created" | "auth.service-key-revoked" | "auth.signing-key-added" | "auth.signing-key-retired" | "auth.user-logged-in" | "auth.user-logged-out" | "auth.user-registered" | "chat.conversation-created" | "chat.conversation-renamed" | "chat.message-deleted" | "chat.message-edited" | "chat.message-sent" | "chat.messages-read" | "chat.participant-added" | "chat.participant-removed" | "chat.participant-role-changed" | "notification.notification-created" | "notification.notification-preferences-updated" | "notification.notification-read" | "notification.notifications-read" | "user.profile-refused" | "user.user-contact-added" | "user.user-contact-removed" | "user.user-created" | "user.user-deleted" | "user.user-disabled" | "user.user-enabled" | "user.user-profile-updated" | "user.user-status-changed";
 
 /** A page of a log. */
 export type EventsPage = {
@@ -615,6 +628,58 @@ export type Page_ShownNotification = {
 };
 
 /** One page of a list. */
+export type Page_ShownPushSubscription = {
+  /** What is on it. */
+  items: {
+    /** Since when. */
+    createdAt: string;
+    /** Whether it was subscribed in the session that asks. */
+    current: boolean;
+    /** Its id. */
+    id: string;
+    /** Its push service. */
+    service: string;
+  }[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
+export type Page_ShownWebhook = {
+  /** What is on it. */
+  items: {
+    /** Since when it exists. */
+    createdAt: string;
+    /** Where it has come to, for `replay`. */
+    cursor: string;
+    /** What it is for. */
+    description: string;
+    /** Whether events are to be sent. */
+    enabled: boolean;
+    /** Which events; all of them if none is named. */
+    events: string[];
+    /** When that was tried first. */
+    failingSince?: string | null;
+    /** Its id. */
+    id: string;
+    /** How many events, wanted or not, it has before it. */
+    lag: number;
+    /** When it is tried again. */
+    nextTryAt?: string | null;
+    /** What is wrong, if something is. */
+    problem?: string | null;
+    /** Whether they are. */
+    state: State;
+    /** How often the event that it stands at was tried without success. */
+    tries: number;
+    /** Where to. */
+    url: string;
+  }[];
+  /** What to ask for the next page with, as `?cursor=`; null on the last one. */
+  nextCursor?: string | null;
+};
+
+/** One page of a list. */
 export type Page_UserCard = {
   /** What is on it. */
   items: {
@@ -747,6 +812,26 @@ export type Profile = {
 /** Whether there is a profile. */
 export type ProfileState = "pending" | "ready" | "refused";
 
+/** The key by which push services know this instance. */
+export type PushKey = {
+  /** For `applicationServerKey`: a public key on P-256, uncompressed, in base64url. */
+  publicKey: string;
+};
+
+/** What messages are encrypted with. */
+export type PushKeys = {
+  /** Its authentication secret of 16 bytes, in base64url. */
+  auth: string;
+  /** The browser's public key on P-256, uncompressed, in base64url. */
+  p256dh: string;
+};
+
+/** Names a browser that is pushed to. */
+export type PushSubscribed = {
+  /** The same each time for the same browser. */
+  id: string;
+};
+
 /** A time of every day during which somebody isn't told of messages. */
 export type QuietHours = {
   /** When it begins, by the clock of `time_zone`: `22:00`. */
@@ -811,6 +896,15 @@ export type RegisterUser = {
 /** What is to change. */
 export type RenameConversationBody = {
   title?: ConversationTitle | null;
+};
+
+/** Where a webhook is to begin. */
+export type ReplayWebhookBody = {
+  /**
+   * `earliest`, or a cursor: that of the webhook, or the `Parlor-Position` of a delivery or of any answer of the API.
+   * What it names is behind it; in a log that it doesn't name, nothing is sent again.
+   */
+  from: string;
 };
 
 /**
@@ -886,6 +980,48 @@ export type ShownNotification = {
   title: string;
 };
 
+/** A browser as it is shown to its owner. */
+export type ShownPushSubscription = {
+  /** Since when. */
+  createdAt: string;
+  /** Whether it was subscribed in the session that asks. */
+  current: boolean;
+  /** Its id. */
+  id: string;
+  /** Its push service. */
+  service: string;
+};
+
+/** A webhook as it is shown: without its secret. */
+export type ShownWebhook = {
+  /** Since when it exists. */
+  createdAt: string;
+  /** Where it has come to, for `replay`. */
+  cursor: string;
+  /** What it is for. */
+  description: string;
+  /** Whether events are to be sent. */
+  enabled: boolean;
+  /** Which events; all of them if none is named. */
+  events: string[];
+  /** When that was tried first. */
+  failingSince?: string | null;
+  /** Its id. */
+  id: string;
+  /** How many events, wanted or not, it has before it. */
+  lag: number;
+  /** When it is tried again. */
+  nextTryAt?: string | null;
+  /** What is wrong, if something is. */
+  problem?: string | null;
+  /** Whether they are. */
+  state: State;
+  /** How often the event that it stands at was tried without success. */
+  tries: number;
+  /** Where to. */
+  url: string;
+};
+
 /** A pair of tokens. */
 export type SignedIn = {
   /** Goes into the `Authorization` header of every request. */
@@ -917,7 +1053,22 @@ export type Standing = {
   source: string;
 };
 
+/** Whether anything is sent to a webhook. */
+export type State = "active" | "parked" | "gone" | "disabled";
+
 export type StatusText = string;
+
+/** A browser, as its `PushSubscription.toJSON()` tells of it. */
+export type SubscribeToPush = {
+  /** What its push service calls it. */
+  endpoint: Target;
+  /** Taken since browsers send it; when a subscription has ended, its push service says so. */
+  expirationTime?: number | null;
+  /** What messages are encrypted with. */
+  keys: PushKeys;
+};
+
+export type Target = string;
 
 /** A ticket for one live connection. */
 export type TicketAnswer = {
@@ -955,6 +1106,16 @@ export type UpdateUserProfile = {
   bio?: Bio | null;
   /** What they are called. */
   displayName?: DisplayName;
+};
+
+/** What is to change; what is left out stays. */
+export type UpdateWebhookBody = {
+  description?: Description | null;
+  /** Whether events are sent. What happens while they aren't is sent afterwards. */
+  enabled?: boolean | null;
+  /** Which events; all of them if the list is empty. */
+  events?: EventName[] | null;
+  url?: Target | null;
 };
 
 /** One's own account. */
@@ -1052,6 +1213,14 @@ export type WayCommand = {
   name: string;
   /** How long it took, in milliseconds. */
   tookMs: number;
+};
+
+/** A webhook that was made, with its secret, which isn't shown again. */
+export type WebhookMade = {
+  /** Its id. */
+  id: string;
+  /** What signatures are made with: `whsec_` and base64. */
+  secret: string;
 };
 
 /** Every command and query by its name: what it takes and what it answers. */
@@ -1462,6 +1631,27 @@ export interface Operations {
     body: Preferences;
     answer: Preferences;
   };
+  /** The key for `PushManager.subscribe`. */
+  get_push_key: {
+    answer: PushKey;
+  };
+  /** The browsers that one's notifications are pushed to, oldest first. */
+  get_push_subscriptions: {
+    answer: Page_ShownPushSubscription;
+  };
+  /** Has one's notifications pushed to a browser (Web Push). */
+  subscribe_to_push: {
+    body: SubscribeToPush;
+    answer: PushSubscribed;
+  };
+  /** Has nothing more pushed to a browser. */
+  unsubscribe_from_push: {
+    path: {
+      /** The browser, as subscribing named it. */
+      id: string;
+    };
+    answer: undefined;
+  };
   /** Marks all of one's notifications as read. */
   mark_all_notifications_as_read: {
     answer: undefined;
@@ -1598,6 +1788,71 @@ export interface Operations {
       id: string;
     };
     answer: Profile;
+  };
+  /** What is sent where, oldest first. */
+  get_webhooks: {
+    query?: {
+      /** How many on a page. */
+      limit?: Limit;
+      /** `nextCursor` of the page before. */
+      cursor?: string;
+    };
+    answer: Page_ShownWebhook;
+  };
+  /** Has public events sent to an address. */
+  create_webhook: {
+    body: CreateWebhook;
+    answer: WebhookMade;
+  };
+  /** One webhook, and how it fares. */
+  get_webhook: {
+    path: {
+      /** The webhook. */
+      id: string;
+    };
+    answer: ShownWebhook;
+  };
+  /** Changes a webhook. */
+  update_webhook: {
+    path: {
+      /** The webhook. */
+      id: string;
+    };
+    body: UpdateWebhookBody;
+    answer: ShownWebhook;
+  };
+  /** Deletes a webhook: nothing is sent to it any more. */
+  delete_webhook: {
+    path: {
+      /** The webhook. */
+      id: string;
+    };
+    answer: undefined;
+  };
+  /** Has a webhook begin at another place: everything behind it is sent, again or for the first time. */
+  replay_webhook: {
+    path: {
+      /** The webhook. */
+      id: string;
+    };
+    body: ReplayWebhookBody;
+    answer: undefined;
+  };
+  /** Has a webhook that is parked, or waits between two tries, go on at once. */
+  retry_webhook: {
+    path: {
+      /** The webhook. */
+      id: string;
+    };
+    answer: undefined;
+  };
+  /** Gives a webhook a new secret. */
+  rotate_webhook_secret: {
+    path: {
+      /** The webhook. */
+      id: string;
+    };
+    answer: WebhookMade;
   };
   /** Live events over a WebSocket */
   socket: {

@@ -2,6 +2,7 @@
 //! one runs what must run once; the others watch how far it has come.
 
 mod follower;
+mod leased;
 mod reacting;
 mod tenure;
 
@@ -16,6 +17,7 @@ use tokio::task::JoinSet;
 use uuid::Uuid;
 
 use self::follower::Follower;
+pub use self::leased::while_leased;
 use self::reacting::Reacting;
 use self::tenure::Tenure;
 use crate::event::Position;
@@ -319,7 +321,8 @@ impl Subscription {
         let done = async { while followers.join_next().await.is_some() {} };
         match (leases, tenure) {
             (Some(leases), Some(tenure)) if mode == RunMode::Follow => {
-                tenure.keep(&*leases, &*self.handler, holder, done).await;
+                let source = self.handler.sources().first().copied().unwrap_or_default();
+                tenure.keep(&*leases, self.handler.name(), source, holder, done).await;
             }
             _ => done.await,
         }

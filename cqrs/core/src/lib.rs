@@ -147,7 +147,7 @@ pub use decision::{Decide, Decision, Outcome, PlainClaim, Reads, State};
 pub use event::{Event, NewEvent, Position, RecordedEvent, StreamId};
 pub use event_bus::{
     EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, Reached, RunMode,
-    codec_error,
+    codec_error, while_leased,
 };
 pub use executor::{Executor, ExecutorOptions, Reply};
 pub use failure::{Failure, FieldError, Refusal, RefusalKind, Refused, StoreError};

@@ -107,6 +107,16 @@ pub(super) const KEYS: &[Key] = &[
         .unset("\"smtps://user:password@mail.example.org\"")
         .secret(),
     key("mail.from", "Who the mails are from."),
+    key("outbound.allow_networks", "Networks that webhooks and pushes may reach though they aren't public, and without TLS: [\"10.20.0.0/16\"]."),
+    key("outbound.ca_file", "The certificates (PEM) that receivers' must be signed by. Unless set, those that Mozilla trusts.")
+        .unset("\"/etc/parlor/outbound-ca.pem\""),
+    key("outbound.timeout_ms", "Milliseconds that a receiver may take to answer."),
+    key("webhooks.first_retry_ms", "Milliseconds until a webhook's message that wasn't taken is sent again; each pause is twice the one before."),
+    key("webhooks.longest_retry_seconds", "The longest of these pauses, in seconds."),
+    key("webhooks.park_after_tries", "How often a message is sent before its webhook is parked."),
+    key("webhooks.park_after_hours", "Hours for which it is sent before its webhook is parked."),
+    key("push.contact", "Where push services can write to whoever runs this instance, a mailto: or https: address. Unless set, public_url.")
+        .unset("\"mailto:admin@example.org\""),
     key("log.level", "What is logged: error, warn, info, debug or trace; or by module, as \"info,cqrs_sql=debug\"."),
     key("log.format", "\"text\" for people, \"json\" for programs, or \"auto\": text on a terminal, JSON otherwise."),
     key("traces.endpoint", "The OpenTelemetry collector that traces are sent to (OTLP over HTTP). Unless set, there are none.")

@@ -1,6 +1,7 @@
 //! What an operator can set: in a file, by environment variables, by flags; later wins.
 
 mod keys;
+mod leaving;
 mod load;
 mod render;
 mod smtp;
@@ -20,6 +21,7 @@ use parlor_auth::limits::RateSettings;
 use parlor_auth::mail::SmtpSettings;
 use serde::{Deserialize, Serialize};
 
+pub use leaving::{OutboundConfig, PushConfig, WebhooksConfig};
 pub use load::{ConfigError, Flag, Loaded, Sources, load};
 pub use render::{example, show};
 pub use stores::{
@@ -52,6 +54,9 @@ pub struct Config {
     pub auth: AuthConfig,
     pub limits: RateSettings,
     pub mail: MailConfig,
+    pub outbound: OutboundConfig,
+    pub webhooks: WebhooksConfig,
+    pub push: PushConfig,
     pub log: LogConfig,
     pub traces: TracesConfig,
 }
@@ -189,6 +194,9 @@ impl Default for Config {
             auth: AuthConfig::default(),
             limits: RateSettings::default(),
             mail: MailConfig::default(),
+            outbound: OutboundConfig::default(),
+            webhooks: WebhooksConfig::default(),
+            push: PushConfig::default(),
             log: LogConfig::default(),
             traces: TracesConfig::default(),
         }
@@ -377,6 +385,7 @@ impl Config {
         if !(0.0..=1.0).contains(&self.traces.sample) {
             return bad("traces.sample", "must be between 0 and 1");
         }
+        self.check_leaving()?;
         self.smtp().map(drop)
     }
 }

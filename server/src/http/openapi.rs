@@ -18,6 +18,7 @@ const TAGS: &[(&str, &str)] = &[
     ("live", "What happens, as it happens"),
     ("notifications", "What somebody is told of, and how"),
     ("admin", "What the instance does, for its administrators"),
+    ("webhooks", "Events sent to other applications"),
     ("operations", "Health"),
 ];
 

@@ -57,7 +57,12 @@ const PROCESS: &[ProblemKind] = &[problem(
 
 /// All of them, by status and code.
 pub(super) fn all() -> Vec<ProblemKind> {
-    let services = [AUTH, parlor_user::problems::PROBLEMS, parlor_chat::problems::PROBLEMS];
+    let services = [
+        AUTH,
+        parlor_user::problems::PROBLEMS,
+        parlor_chat::problems::PROBLEMS,
+        parlor_notification::problems::PROBLEMS,
+    ];
     let mut all: Vec<_> = [PROBLEMS, PROCESS].into_iter().chain(services).flatten().copied().collect();
     all.sort_by_key(|kind| (kind.status, kind.code));
     all

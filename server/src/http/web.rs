@@ -17,12 +17,14 @@ use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::get;
 use rust_embed::{EmbeddedFile, RustEmbed};
 
-/// The page. A debug build reads this and all other files from their folders, so that a change shows at the next reload.
+/// The pages, and the service worker, which has to lie beside them. A debug build reads these and all other files from their
+/// folders, so that a change shows at the next reload.
 #[derive(RustEmbed)]
 #[folder = "../web/"]
 #[prefix = "web/"]
 #[include = "index.html"]
 #[include = "console.html"]
+#[include = "sw.js"]
 struct Pages;
 
 /// The web client.
@@ -75,17 +77,23 @@ impl Page {
     }
 }
 
+/// The service worker, which has to lie beside the page.
+const WORKER: &str = "web/sw.js";
 /// Where the page names the path of what it loads, and where it names every module, to be fetched at once.
 const ASSETS: &str = "{assets}";
 const MODULES: &str = "<!-- modules -->";
 
-/// Scripts, styles, fonts and connections from here alone; no text ever becomes markup or script, not even by mistake.
+/// Scripts, styles, fonts and connections from here alone; no text ever becomes markup or script, not even by mistake. The one
+/// policy of Trusted Types, `worker`, knows the address of the service worker and nothing else (`web/app/model/push.js`).
 /// Pictures that people name aren't shown: whoever names one would learn who looked, from where and when.
 const POLICY: HeaderValue = HeaderValue::from_static(
     "default-src 'none'; script-src 'self'; style-src 'self'; font-src 'self'; img-src 'self' data:; \
      connect-src 'self'; manifest-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
-     require-trusted-types-for 'script'; trusted-types 'none'",
+     require-trusted-types-for 'script'; trusted-types worker",
 );
+/// The service worker shows notifications: it needs nothing.
+const WORKER_POLICY: HeaderValue =
+    HeaderValue::from_static("default-src 'none'; require-trusted-types-for 'script'; trusted-types 'none'");
 /// Kept, but asked after each time.
 const REVALIDATED: HeaderValue = HeaderValue::from_static("no-cache");
 /// A year, the longest that means anything (RFC 9111 §1.2.2 leaves it open; browsers take `immutable` at its word).
@@ -100,6 +108,7 @@ pub fn routes() -> Router {
         .route("/verify-email", get(async |request: Request| page(Page::Client, &request)))
         .route("/console", get(async |request: Request| page(Page::Console, &request)))
         .route("/console/", get(async || Redirect::permanent("/console")))
+        .route("/sw.js", get(async || worker()))
         // What browsers ask for by themselves, on pages that name no picture.
         .route("/favicon.ico", get(async || icon()))
         .route(
@@ -221,6 +230,13 @@ fn asset(build: &str, path: &str) -> Response {
     (headers, found.data).into_response()
 }
 
+fn worker() -> Response {
+    let Some(found) = Pages::get(WORKER) else { return StatusCode::NOT_FOUND.into_response() };
+    let kind = (CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"));
+    let headers = [kind, (CACHE_CONTROL, REVALIDATED), (CONTENT_SECURITY_POLICY, WORKER_POLICY)];
+    (headers, found.data).into_response()
+}
+
 fn icon() -> Response {
     let Some(found) = file("web/app/icon.svg") else { return StatusCode::NOT_FOUND.into_response() };
     let kind = (CONTENT_TYPE, HeaderValue::from_static("image/svg+xml"));
@@ -321,6 +337,18 @@ mod tests {
         let (status, again, body) = get("/", Some(&headers[ETAG])).await;
         assert_eq!((status, body.as_str()), (StatusCode::NOT_MODIFIED, ""));
         assert_eq!(again[ETAG], headers[ETAG]);
+    }
+
+    #[tokio::test]
+    async fn the_service_worker_lies_beside_the_page_and_is_asked_for_anew() {
+        let (status, headers, worker) = get("/sw.js", None).await;
+        assert_eq!(status, StatusCode::OK);
+        assert!(headers[CONTENT_TYPE].to_str().unwrap().starts_with("text/javascript"));
+        assert_eq!(headers[CACHE_CONTROL], "no-cache");
+        assert!(worker.contains("notificationclick"), "{worker}");
+        // A module of the page that registers what isn't there would fail in browsers only.
+        let push = file("web/app/model/push.js").unwrap();
+        assert!(String::from_utf8_lossy(&push.data).contains("const WORKER = \"/sw.js\""));
     }
 
     #[tokio::test]

@@ -66,6 +66,9 @@ pub enum OpenError {
     /// The brokers' settings.
     #[error("kafka: {0}")]
     Kafka(String),
+    /// Webhooks' and pushes' settings.
+    #[error(transparent)]
+    Leaving(#[from] parlor_notification::LeavingError),
     /// The mail server's settings.
     #[error("mail: {0}")]
     Mail(String),
@@ -149,6 +152,7 @@ pub struct Instance {
     /// What commands come to.
     pub commands: CommandsSeen,
     outbox: Option<OutboxWorker>,
+    leaving: Option<parlor_notification::Deps>,
 }
 
 impl Instance {
@@ -210,7 +214,7 @@ impl Instance {
         router
     }
 
-    /// Starts what runs in the background: event handlers, mails, the signing keys' rotation. Ends with `stop`.
+    /// Starts what runs in the background: event handlers, deliveries, mails, the signing keys' rotation. Ends with `stop`.
     pub fn start(self, stop: &watch::Receiver<bool>) -> Running {
         let mut tasks = JoinSet::new();
         let mode = if self.roles.handle_events() { RunMode::Follow } else { RunMode::Observe };
@@ -221,6 +225,10 @@ impl Instance {
         if let Some(auth) = self.auth.clone() {
             let stopped = stop.clone();
             tasks.spawn(async move { tend_keys(&auth, stopped).await });
+        }
+        if let Some(leaving) = self.leaving.filter(|_| mode == RunMode::Follow) {
+            let holder = self.ground.clock.fresh_id();
+            tasks.spawn(parlor_notification::deliver(leaving, holder, stop.clone()));
         }
         // Ends when the auth service is dropped; mails that are left are in nobody's way.
         let outbox = self.outbox.map(|outbox| tokio::spawn(outbox.run()));

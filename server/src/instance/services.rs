@@ -99,6 +99,7 @@ pub(super) async fn assemble(
         kafka,
         commands: CommandsSeen::default(),
         outbox: None,
+        leaving: None,
         ground,
     };
     for (service, store) in stores {
@@ -137,7 +138,11 @@ impl Instance {
                 self.live = Some(live);
                 service
             }
-            ServiceName::Notification => wiring.notification(store)?,
+            ServiceName::Notification => {
+                let (service, leaving) = wiring.notification(config, store)?;
+                self.leaving = Some(leaving);
+                service
+            }
         };
         self.services.push(service);
         Ok(())
@@ -227,24 +232,37 @@ impl Wiring<'_> {
         Ok((service, live))
     }
 
-    fn notification(&self, store: ServiceStore) -> Result<Service, OpenError> {
-        let deps = parlor_notification::Deps { store: store.clone(), tokens: self.ground.tokens.clone() };
+    fn notification(
+        &self,
+        config: &Config,
+        store: ServiceStore,
+    ) -> Result<(Service, parlor_notification::Deps), OpenError> {
+        let (secret, sources) = (&self.ground.base.secret, self.sources.public());
+        let leaving = parlor_notification::Leaving::new(secret, sources, config.leaving())?;
+        let (tokens, deps_store) = (self.ground.tokens.clone(), store.clone());
+        let deps = parlor_notification::Deps { store: deps_store, tokens, leaving };
         let commands = self.commands(parlor_notification::commands(&deps))?;
         let users = self.sources.public_of(ServiceName::User).map_or_else(nowhere, |source| source.head());
         let of_chat = parlor_notification::notify_of_chat(&deps, &commands, users);
         let of_sign_ins = parlor_notification::notify_of_sign_ins(&deps, &commands);
-        let reactors = vec![of_chat.name(), of_sign_ins.name()];
-        let reacts = [(of_chat.name(), of_chat.sources()), (of_sign_ins.name(), of_sign_ins.sources())];
+        let forget_push = parlor_notification::forget_push(&deps, &commands);
+        let reacts = [
+            (of_chat.name(), of_chat.sources()),
+            (of_sign_ins.name(), of_sign_ins.sources()),
+            (forget_push.name(), forget_push.sources()),
+        ];
         let events = self.react(self.events(ServiceName::Notification, &store, &reacts)?, of_chat, &store);
-        Ok(Service {
+        let events = self.react(events, of_sign_ins, &store);
+        let service = Service {
             service: ServiceName::Notification,
             queries: parlor_notification::queries(&deps).build()?,
             routes: parlor_notification::routes(),
-            reactors,
-            events: self.react(events, of_sign_ins, &store).build()?,
+            reactors: reacts.iter().map(|(name, _)| *name).collect(),
+            events: self.react(events, forget_push, &store).build()?,
             commands,
             store,
-        })
+        };
+        Ok((service, deps))
     }
 
     /// The bus of a service's commands, with what every command passes through.

@@ -155,10 +155,15 @@ pub enum Occasion {
 }
 
 impl Preferences {
+    /// Whether they don't want to be disturbed at `at`: muted, or in quiet hours.
+    pub fn is_quiet(&self, at: Timestamp) -> bool {
+        self.mute_until.is_some_and(|until| at < until)
+            || self.quiet_hours.as_ref().is_some_and(|hours| hours.cover(at))
+    }
+
     /// Whether they want to be told of this, which happened at `at`.
     pub fn want(&self, occasion: Occasion, at: Timestamp) -> bool {
-        let muted = self.mute_until.is_some_and(|until| at < until)
-            || self.quiet_hours.as_ref().is_some_and(|hours| hours.cover(at));
+        let muted = self.is_quiet(at);
         let conversation =
             |id: Uuid, otherwise: Level| self.conversations.get(&id).copied().unwrap_or(otherwise);
         let (level, mentioned) = match occasion {

@@ -1,6 +1,7 @@
 //! The whole service on a store of its own, for tests; other services are told.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::Router;
@@ -8,8 +9,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use cqrs_core::testing::Told;
 use cqrs_core::{
-    Actor, Clock as _, Command, CommandBus, Context, Event, EventSource, Failure, Incoming, Personal, Query,
-    QueryBus, Reactor, RecordedEvent, Reply, SystemClock, TokenCodec,
+    Actor, Clock as _, Command, CommandBus, Context, Event, EventSource, Failure, Incoming, Personal,
+    PublicSource, Query, QueryBus, Reactor, RecordedEvent, Reply, SystemClock, TokenCodec,
 };
 use cqrs_http::{
     Authenticator, Edge, EdgeParts, HttpOptions, Identity, Limit, NothingToWaitFor, Page, unauthenticated,
@@ -23,20 +24,27 @@ use parlor_contracts::chat::{
 };
 use parlor_contracts::user::UserEvent;
 use serde_json::Value;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
-use crate::Deps;
 use crate::inbox::{GetUnreadNotificationsCount, GetUserNotifications, ShownNotification};
 use crate::notify_of_chat::NotifyOfChat;
 use crate::notify_of_sign_ins::NotifyOfSignIns;
+use crate::outbound::OutboundSettings;
 use crate::preferences::Preferences;
+use crate::push::forget_push::ForgetPushReactor;
 use crate::update_preferences::UpdateNotificationPreferences;
+use crate::webhooks::deliver::Pace;
+use crate::{Deps, Leaving, LeavingSettings};
 
 pub(crate) const ANN: Uuid = Uuid::from_u128(0xa);
 pub(crate) const BOB: Uuid = Uuid::from_u128(0xb);
 pub(crate) const CY: Uuid = Uuid::from_u128(0xc);
 pub(crate) const ROOM: Uuid = Uuid::from_u128(0x100);
+/// The session of everybody who asks over HTTP.
+pub(crate) const SESSION: Uuid = Uuid::from_u128(0x5e5);
 
 pub(crate) struct World {
     pub(crate) store: TestStore,
@@ -45,9 +53,30 @@ pub(crate) struct World {
     pub(crate) auth: Arc<Told>,
     pub(crate) notify_of_chat: NotifyOfChat,
     pub(crate) notify_of_sign_ins: NotifyOfSignIns,
+    deps: Deps,
     commands: CommandBus,
     queries: QueryBus,
     router: Router,
+}
+
+/// Deliveries at work; they end with this, wherever they are.
+pub(crate) struct Delivering {
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Delivering {
+    /// Ends them as a process that is asked to stop.
+    pub(crate) async fn stop(mut self) {
+        self.stop.send_replace(true);
+        (&mut self.task).await.expect("they end");
+    }
+}
+
+impl Drop for Delivering {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
 }
 
 /// Believes what a request says: `Bearer USER ROLE…`.
@@ -64,7 +93,8 @@ impl Authenticator for AsSaid {
         let roles: Vec<String> = words.map(str::to_owned).collect();
         let is_service = roles.iter().any(|role| role == "service");
         let actor = if is_service { Actor::Service(id) } else { Actor::User(id) };
-        Ok(Identity { actor, roles, session: None })
+        let session = (!is_service).then_some(SESSION);
+        Ok(Identity { actor, roles, session })
     }
 }
 
@@ -103,8 +133,24 @@ impl World {
     }
 
     fn on(store: TestStore) -> Self {
-        let deps = Deps { store: store.store.clone(), tokens: TokenCodec::new(&[7; 32]) };
-        let told = |name| Arc::new(Told::by(name, deps.store.executor.keyring().clone()));
+        let keyring = store.store.executor.keyring().clone();
+        let told = |name| Arc::new(Told::by(name, keyring.clone()));
+        let (chat, users, auth) = (told("chat.public"), told("user.public"), told("auth.public"));
+        let own =
+            PublicSource::new(crate::PUBLIC, store.store.log.clone(), keyring.clone(), crate::publisher());
+        let sources: Vec<Arc<dyn EventSource>> =
+            vec![chat.clone(), users.clone(), auth.clone(), Arc::new(own)];
+        // What tests have around them is on this machine, and is tried often and soon.
+        let settings = LeavingSettings {
+            outbound: OutboundSettings {
+                allow_networks: vec!["127.0.0.0/8".parse().expect("a network")],
+                ..OutboundSettings::default()
+            },
+            pace: Pace { first: Duration::from_millis(1), tries: 4, ..Pace::default() },
+            contact: "mailto:admin@example.org".to_owned(),
+        };
+        let leaving = Leaving::new(&[7; 32], sources, settings).expect("it can be sent");
+        let deps = Deps { store: store.store.clone(), tokens: TokenCodec::new(&[7; 32]), leaving };
         let commands = crate::commands(&deps).build().expect("each has one handler");
         let queries = crate::queries(&deps).build().expect("each has one handler");
         let edge = Edge::new(EdgeParts {
@@ -117,20 +163,32 @@ impl World {
             authenticator: Arc::new(AsSaid),
             options: HttpOptions::default(),
         });
-        let users = told("user.public");
         let (router, _) = crate::routes().split_for_parts();
         let router = cqrs_http::layer(router.with_state(edge), &HttpOptions::default());
         Self {
             router,
-            chat: told("chat.public"),
+            chat,
             notify_of_chat: crate::notify_of_chat(&deps, &commands, users.head()),
             users,
-            auth: told("auth.public"),
+            auth,
             notify_of_sign_ins: crate::notify_of_sign_ins(&deps, &commands),
             store,
+            deps,
             commands,
             queries,
         }
+    }
+
+    /// Begins to send what leaves.
+    pub(crate) fn deliver(&self) -> Delivering {
+        let (stop, stopped) = watch::channel(false);
+        let task = tokio::spawn(crate::deliver(self.deps.clone(), Uuid::nil(), stopped));
+        Delivering { stop, task }
+    }
+
+    /// The reactor that forgets browsers.
+    pub(crate) fn forget_push(&self) -> ForgetPushReactor {
+        crate::forget_push(&self.deps, &self.commands)
     }
 
     /// A world in which Ann, Bob and Cy are known by name and in one conversation.

@@ -72,6 +72,10 @@ text_value! {
     Body, 0, MAX_BODY
 }
 text_value! {
+    /// What a webhook is for, in an administrator's words: at most 500 characters on one line.
+    Description, 0, MAX_DESCRIPTION
+}
+text_value! {
     /// Where it leads: an http or https address, or a path on this instance; at most 2,048 characters.
     Link, 1, MAX_LINK
 }
@@ -82,6 +86,8 @@ pub const MAX_KIND: usize = 64;
 pub const MAX_TITLE: usize = 200;
 /// The most characters of a [`Body`].
 pub const MAX_BODY: usize = 2_000;
+/// The most characters of a [`Description`].
+pub const MAX_DESCRIPTION: usize = 500;
 /// The most characters of a [`Link`].
 pub const MAX_LINK: usize = 2_048;
 
@@ -147,6 +153,15 @@ impl Body {
     /// The beginning of a longer text, on one line.
     pub fn excerpt(text: &str) -> Self {
         Self(excerpt(text, 200))
+    }
+}
+
+impl Description {
+    /// Takes a text.
+    pub fn parse(text: &str) -> Result<Self, InvalidText> {
+        let text = text.trim();
+        bounded(text, MAX_DESCRIPTION)?;
+        if text.chars().any(char::is_control) { Err(InvalidText::Control) } else { Ok(Self(text.to_owned())) }
     }
 }
 

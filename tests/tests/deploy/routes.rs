@@ -58,7 +58,7 @@ fn every_operation_goes_to_the_service_that_answers_it() {
             let expected = match operation["tags"][0].as_str().unwrap() {
                 "auth" => "parlor_auth",
                 "users" => "parlor_user",
-                "notifications" => "parlor_notification",
+                "notifications" | "webhooks" => "parlor_notification",
                 "chat" | "live" | "operations" => "parlor_chat",
                 other => panic!("{path} is of {other}, of which routes.conf knows nothing"),
             };

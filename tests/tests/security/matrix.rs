@@ -56,9 +56,13 @@ async fn security_26_what_is_forbidden_and_what_is_absent_look_alike() {
     let mut compared = 0;
     for route in routes::all().into_iter().filter(|route| hidden(route.rule)) {
         let mut nowhere = scene.clone();
-        for id in
-            [&mut nowhere.cast.group, &mut nowhere.message, &mut nowhere.notification, &mut nowhere.session]
-        {
+        for id in [
+            &mut nowhere.cast.group,
+            &mut nowhere.message,
+            &mut nowhere.notification,
+            &mut nowhere.session,
+            &mut nowhere.browser,
+        ] {
             "0190aaaa-bbbb-7ccc-8ddd-eeeeffff0000".clone_into(id);
         }
         for role in [Role::Stranger, Role::FormerMember, Role::Admin, Role::Service] {

@@ -80,6 +80,10 @@ pub struct Scene {
     pub notification: String,
     /// A session of the member's, apart from the one that asks.
     pub session: String,
+    /// A browser of the member's.
+    pub browser: String,
+    /// A webhook.
+    pub webhook: String,
 }
 
 impl Scene {
@@ -90,7 +94,11 @@ impl Scene {
         let notification = cast.notify(&cast.member).await;
         let mut elsewhere = cast.member.clone();
         elsewhere.sign_in().await;
-        Self { message, notification, session: elsewhere.session, cast }
+        let push = "/v1/notifications/push/subscriptions";
+        let browser = cast.member.call(Method::POST, push).json(&browser()).expect(201).await.text("id");
+        // One address for all: there may be only so many webhooks.
+        let webhook = webhook(&cast.admin).await;
+        Self { message, notification, session: elsewhere.session, browser, webhook, cast }
     }
 
     /// The route's request, from whoever holds this token.
@@ -123,6 +131,8 @@ impl Scene {
         let id = match template {
             path if path.starts_with("/v1/conversations/") => &self.cast.group,
             path if path.starts_with("/v1/auth/sessions/") => &self.session,
+            path if path.starts_with("/v1/notifications/push/") => &self.browser,
+            path if path.starts_with("/v1/webhooks/") => &self.webhook,
             path if path.starts_with("/v1/notifications/") => &self.notification,
             path if path.ends_with("/sessions/{session}") => &self.cast.member.id,
             _ => &self.cast.owner.id,
@@ -160,6 +170,16 @@ fn route(operation: &'static str, rule: Rule, success: u16) -> Route {
     Route { operation, rule, success, body: |_| None, query: "", ends_session: false }
 }
 
+/// The webhook that there is, or a new one.
+async fn webhook(admin: &User) -> String {
+    let list = admin.call(Method::GET, "/v1/webhooks").expect(200).await.json();
+    if let Some(id) = list["items"][0]["id"].as_str() {
+        return id.to_owned();
+    }
+    let body = json!({"url": "https://hooks.example.invalid/"});
+    admin.call(Method::POST, "/v1/webhooks").json(&body).expect(201).await.text("id")
+}
+
 /// An address that nobody has.
 fn fresh_email() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -174,6 +194,7 @@ pub fn all() -> Vec<Route> {
     // Before what ends accounts.
     routes.extend(administration());
     routes.extend(notifications());
+    routes.extend(webhooks());
     routes.extend(operations());
     routes
 }
@@ -273,6 +294,10 @@ fn notifications() -> Vec<Route> {
         route("GET /v1/notifications/preferences", Users, 200),
         route("PUT /v1/notifications/preferences", Users, 200)
             .sending(|_| Some(json!({"kinds": {"group": "all"}}))),
+        route("GET /v1/notifications/push/key", Users, 200),
+        route("GET /v1/notifications/push/subscriptions", Users, 200),
+        route("POST /v1/notifications/push/subscriptions", Users, 201).sending(|_| Some(browser())),
+        route("DELETE /v1/notifications/push/subscriptions/{id}", Owner, 204),
         // Last of all: it ends the account.
         route("DELETE /v1/users/me", Users, 204).ending_the_session(),
     ]
@@ -295,6 +320,32 @@ fn administration() -> Vec<Route> {
         route("GET /v1/admin/auth/accounts/{id}", Admins, 200),
         route("DELETE /v1/admin/auth/accounts/{id}/sessions/{session}", Admins, 204),
     ]
+}
+
+fn webhooks() -> Vec<Route> {
+    use Rule::Admins;
+    vec![
+        route("POST /v1/webhooks", Admins, 201)
+            .sending(|_| Some(json!({"url": "https://hooks.example.org/", "events": ["chat.message-sent"]}))),
+        route("GET /v1/webhooks", Admins, 200),
+        route("GET /v1/webhooks/{id}", Admins, 200),
+        route("PATCH /v1/webhooks/{id}", Admins, 200).sending(|_| Some(json!({"description": "Archive"}))),
+        route("POST /v1/webhooks/{id}/replay", Admins, 204).sending(|_| Some(json!({"from": "earliest"}))),
+        route("POST /v1/webhooks/{id}/retry", Admins, 204),
+        route("POST /v1/webhooks/{id}/secret", Admins, 200),
+        route("DELETE /v1/webhooks/{id}", Admins, 204),
+    ]
+}
+
+/// A browser's subscription, of which no message ever comes: nobody has the name.
+fn browser() -> Value {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    json!({"endpoint": format!("https://push.example.invalid/{number}"), "keys": {
+        // Those of the example in RFC 8291.
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    }})
 }
 
 fn operations() -> Vec<Route> {

@@ -49,6 +49,7 @@ export class Notices {
     if (this.items.some((one) => one.id === data.id)) return;
     this.items = [{ ...data, read: false, createdAt: at }, ...this.items];
     this.unread += 1;
+    this.app.push.show(data);
     this.app.changed();
   }
 

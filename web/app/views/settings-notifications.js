@@ -22,9 +22,34 @@ function local(at) {
   return new Date(date.getTime() - date.getTimezoneOffset() * 60_000).toISOString().slice(0, 16);
 }
 
+/** What is said beside the switch of this browser. */
+const ON_THIS_DEVICE = {
+  on: "You are told here, too, when no page of Parlor is open.",
+  off: "Be told here, too, when no page of Parlor is open. Your browser asks first.",
+  denied: "This browser has been told to show no notifications of this page. Allow them in its settings first.",
+  impossible: "This browser can't be sent notifications, or the page didn't come over https.",
+};
+
 export function Notifications() {
   const { notices } = useApp();
-  return notices.preferences ? html`<${Filled} preferences=${notices.preferences} />` : null;
+  return html`<${ThisDevice} />${notices.preferences && html`<${Filled} preferences=${notices.preferences} />`}`;
+}
+
+function ThisDevice() {
+  const app = useApp();
+  const [busy, setBusy] = useState(false);
+  const { state } = app.push;
+  const turn = async () => {
+    setBusy(true);
+    await app.attempt(() => (state === "on" ? app.push.turnOff() : app.push.turnOn()));
+    setBusy(false);
+  };
+  return html`<section class="part" aria-label="On this device">
+    <label class="check"><input type="checkbox" role="switch" checked=${state === "on"}
+      disabled=${busy || state === "denied" || state === "impossible"} aria-describedby="on-this-device"
+      onChange=${turn} />Notify me on this device</label>
+    <p class="hint" id="on-this-device">${ON_THIS_DEVICE[state]}</p>
+  </section>`;
 }
 
 function Filled({ preferences }) {

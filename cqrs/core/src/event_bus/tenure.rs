@@ -1,4 +1,4 @@
-//! A process's hold on the lease of one handler.
+//! A process's hold on a lease.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -9,7 +9,6 @@ use tokio::sync::{Notify, watch};
 use tokio::time::Instant;
 use uuid::Uuid;
 
-use super::EventHandler;
 use crate::failure::StoreError;
 use crate::lease::{Fence, LeaseStore};
 
@@ -36,7 +35,7 @@ impl Held {
     }
 }
 
-/// Whether this process holds the lease of a handler, known to all that run for the handler.
+/// Whether this process holds a lease, known to all that run under it.
 pub(super) struct Tenure {
     held: watch::Sender<Option<Held>>,
     /// Somebody found the place moved: the lease may be another's.
@@ -86,16 +85,16 @@ impl Tenure {
         }
     }
 
-    /// Takes the lease whenever it can be had, and holds it, until `done`; then gives it back.
+    /// Takes the lease `name` whenever it can be had, and holds it, until `done`; then gives it back. `source` is what metrics
+    /// name beside it.
     pub(super) async fn keep(
         &self,
         leases: &dyn LeaseStore,
-        handler: &dyn EventHandler,
+        name: &'static str,
+        source: &'static str,
         holder: Uuid,
         done: impl Future<Output = ()>,
     ) {
-        let name = handler.name();
-        let source = handler.sources().first().copied().unwrap_or_default();
         let shown = metrics::gauge!("cqrs_lease_held", "handler" => name, "source" => source);
         let taken = metrics::counter!("cqrs_lease_takeovers_total", "handler" => name, "source" => source);
         shown.set(0.0);
