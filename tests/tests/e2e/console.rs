@@ -171,3 +171,47 @@ async fn ends_a_session(cast: &Cast) {
         "{rest}"
     );
 }
+
+#[tokio::test]
+async fn administrators_try_what_is_parked_again_and_give_it_up() {
+    let mut server = Server::start(Store::Sqlite).await;
+    let mut admin = Cast::of(&server).await.admin;
+    let parked = "/v1/admin/notification/parked";
+    assert_eq!(admin.get(parked).expect(200).await.items(), Vec::<Value>::new());
+    server.stop().await;
+    // As a reactor would that met something it can't handle, and a topic with a stranger's record.
+    let log = rusqlite::Connection::open(server.data().join("notification/log.db")).unwrap();
+    log.execute_batch(
+        "INSERT INTO parked (consumer, source, part, position, stream, name, reason) VALUES
+           ('notify-of-chat', 'chat.public', -1, 1000000, x'00000000000000000000000000000001', 'message-sent.v1', 'poison');
+         INSERT INTO parked (consumer, source, part, position, name, reason) VALUES
+           ('', 'parlor.chat.v1', 3, 99, 'weather.v1', 'not ours')",
+    )
+    .unwrap();
+    drop(log);
+    server.start_again().await;
+    admin.sign_in().await;
+
+    let listed = admin.get(parked).expect(200).await.items();
+    let told = |n: usize| (&listed[n]["reactor"], &listed[n]["reason"], &listed[n]["position"]);
+    assert_eq!(told(0), (&json!("notify-of-chat"), &json!("poison"), &json!("1000000")));
+    assert_eq!(told(1), (&Value::Null, &json!("not ours"), &json!("99")));
+    assert_eq!(overview(&admin, "notification").await["parked"], 2);
+    let page = admin.get(&format!("{parked}?limit=1")).expect(200).await.json();
+    let next = format!("{parked}?limit=1&cursor={}", page["nextCursor"].as_str().unwrap());
+    assert_eq!(admin.get(&next).expect(200).await.items()[0], listed[1]);
+
+    let path = |n: usize| format!("{parked}/{}", listed[n]["id"]);
+    admin.post(&format!("{}/retry", path(1)), &json!({})).refused(404, "not-found").await;
+    admin.post(&format!("{}/retry", path(0)), &json!({})).expect(202).await;
+    eventually("it is tried, and says why it stays", async || {
+        let now = admin.get(parked).expect(200).await.items();
+        now[0]["reason"].as_str().unwrap().contains("doesn't hold it").then_some(())
+    })
+    .await;
+    for n in [0, 1] {
+        admin.delete(&path(n)).expect(204).await;
+        admin.delete(&path(n)).refused(404, "not-found").await;
+    }
+    assert_eq!(overview(&admin, "notification").await["parked"], 0);
+}

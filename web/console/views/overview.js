@@ -37,7 +37,7 @@ export function Overview() {
     }
     <section class="card" aria-labelledby="flow">
       <h2 id="flow">From logs to views</h2>
-      <p class="soft">Each log on the left, each follower on the right. A line moves while events pass along it.</p>
+      <p class="soft map-hint">Each log on the left, each follower on the right. A line moves while events pass along it.</p>
       <${FlowMap} overviews=${desk.overviews} rates=${desk.rates} />
       <${FlowList} />
     </section>`;

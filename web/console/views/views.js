@@ -70,9 +70,7 @@ function Rebuild({ service, view }) {
     const timer = setInterval(() => {
       desk.parlor
         .call("admin_rebuild_progress", { path, signal: asking.signal, retries: 0 })
-        .then((now) => {
-          setProgress(now);
-        })
+        .then(setProgress)
         .catch(() => {});
     }, LOOK);
     return () => (clearInterval(timer), asking.abort());
@@ -100,6 +98,8 @@ function Progress({ progress: { view, state, done, total, beganAt, endedAt, erro
     const took = Date.parse(endedAt ?? beganAt) - Date.parse(beganAt);
     return html`<p class="rebuilt" role="status">Made anew in ${span(took)}</p>`;
   }
-  return html`<div class="rebuilding"><progress aria-label=${`Rebuilding ${view}`} max=${Math.max(1, total)} value=${done}></progress>
-    <span class="figures">${count(done)} of ${count(total)}</span></div>`;
+  // Until the first events are in, nobody knows how many there are.
+  const known = total > 0;
+  return html`<div class="rebuilding"><progress aria-label=${`Rebuilding ${view}`} max=${known ? total : 1} value=${known ? done : 0}></progress>
+    <span class="figures">${known ? `${count(done)} of ${count(total)}` : "begins"}</span></div>`;
 }

@@ -48,10 +48,10 @@ impl LeaseStore for Views {
     }
 
     async fn holder(&self, name: &str) -> Result<Option<Uuid>, StoreError> {
-        let leases = if self.0.kept.is_some() { self.leases()? } else { None };
-        match leases {
-            Some(leases) => leases.holder(name).await,
-            None => Ok(None),
+        // Also where the views are only read: somebody else keeps them.
+        match &self.origin().backend {
+            Backend::Sqlite { .. } => Ok(None),
+            Backend::Postgres { pool, schema } => PostgresLeases { pool, schema }.holder(name).await,
         }
     }
 }
