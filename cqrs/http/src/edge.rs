@@ -118,12 +118,33 @@ impl Edge {
         cx: &Context,
         query: Q,
     ) -> Result<(Q::Answer, PositionVector), Failure> {
-        self.wait(cx, Q::VIEWS).await?;
+        self.once_held(cx, Q::VIEWS, self.0.queries.ask(cx, query)).await
+    }
+
+    /// Answers as a query is answered, with what `reading` gives once these views hold `Parlor-Min-Position`: for what is read
+    /// from them and from elsewhere, such as who is connected.
+    pub async fn read<T: Serialize>(
+        &self,
+        cx: &Context,
+        views: &'static [&'static str],
+        reading: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<Response, Problem> {
+        let (found, position) = self.once_held(cx, views, reading).await?;
+        answer::of_query(&found, None, &self.0.tokens.encode_positions(&position))
+    }
+
+    /// What `reading` gives once these views hold `Parlor-Min-Position`, and what they held.
+    async fn once_held<T>(
+        &self,
+        cx: &Context,
+        views: &'static [&'static str],
+        reading: impl Future<Output = Result<T, Failure>> + Send,
+    ) -> Result<(T, PositionVector), Failure> {
+        self.wait(cx, views).await?;
         // Before the question, so that the token never promises more than was read.
-        let position = self.0.waiter.position(Q::VIEWS);
+        let position = self.0.waiter.position(views);
         let deadline = cx.deadline.unwrap_or_else(|| Instant::now() + self.0.options.deadline);
-        let asked = self.0.queries.ask(cx, query);
-        let found = tokio::time::timeout_at(deadline.into(), asked)
+        let found = tokio::time::timeout_at(deadline.into(), reading)
             .await
             .map_err(|_| Failure::DeadlineExceeded)??;
         Ok((found, position))

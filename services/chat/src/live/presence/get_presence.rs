@@ -1,17 +1,16 @@
 //! `GET /v1/presence`: how some people are.
 
 use axum::Extension;
-use axum::Json;
-use axum::response::IntoResponse as _;
+use axum::extract::State as Shared;
 use cqrs_core::Failure;
-use cqrs_http::{Answer, Asking};
+use cqrs_http::{Answer, Asking, Edge};
 use jiff::Timestamp;
 use parlor_contracts::user::Availability;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
 
-use super::super::{Inner, Live};
+use super::super::{Inner, Live, feed};
 
 /// How many can be asked for at once.
 const MOST: usize = 100;
@@ -89,8 +88,13 @@ impl Inner {
         (status = 403, description = "Not a user"),
         (status = 422, description = "Not a list of ids, or too long")),
     security(("bearer" = [])))]
-pub(crate) async fn get_presence(Extension(live): Extension<Live>, ask: Asking<PresenceParams>) -> Answer {
+pub(crate) async fn get_presence(
+    Shared(edge): Shared<Edge>,
+    Extension(live): Extension<Live>,
+    ask: Asking<PresenceParams>,
+) -> Answer {
     let viewer = ask.cx.actor.user().ok_or_else(|| Failure::forbidden("only users know others"))?;
-    let items = live.0.presence_of(viewer, &ask.params.ids()?).await?;
-    Ok(Json(PresenceAnswer { items }).into_response())
+    let users = ask.params.ids()?;
+    let reading = async { Ok(PresenceAnswer { items: live.0.presence_of(viewer, &users).await? }) };
+    edge.read(&ask.cx, &[feed::VIEW], reading).await
 }
