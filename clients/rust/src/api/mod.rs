@@ -6,6 +6,7 @@ mod message;
 mod notification;
 mod presence;
 mod user;
+mod webhook;
 
 pub use auth::*;
 pub use conversation::*;
@@ -13,3 +14,4 @@ pub use message::*;
 pub use notification::*;
 pub use presence::*;
 pub use user::*;
+pub use webhook::*;

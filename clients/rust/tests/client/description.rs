@@ -9,7 +9,8 @@ use std::sync::{Arc, Mutex};
 
 use parlor_client::{
     Availability, Call, ConversationHistory, Credentials, Level, List, NewConversation, NewMessage,
-    NewNotification, NewUser, Page, ParticipantRole, Preferences, Problem, ProfileChange, QuietHours, Uuid,
+    NewNotification, NewUser, NewWebhook, Page, ParticipantRole, Preferences, Problem, ProfileChange,
+    QuietHours, Uuid, WebhookChange,
 };
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -24,7 +25,6 @@ const LEFT_OUT: &[(&str, &str)] = &[
     ("/v1/admin/", "for the console"),
     ("/v1/notifications/push/", "for browsers"),
     ("/v1/stream", "a feed is no call, and needs no ticket; `Parlor::live` is tested elsewhere"),
-    ("/v1/webhooks", "to come"),
     ("/v1/ws", "a feed travels over server-sent events"),
 ];
 
@@ -233,6 +233,11 @@ async fn the_client_sends_and_understands_all_that_is_described() {
         chat(&caller, &fake).await;
         notification(&caller, &fake).await;
         presence(&caller, &fake).await;
+        webhook(&caller, &fake).await;
+    }
+    let paths = description.root["paths"].as_object().unwrap();
+    for (begin, _) in LEFT_OUT {
+        assert!(paths.keys().any(|path| path.starts_with(begin)), "{begin} is left out and isn't there");
     }
     let sent = sent.lock().unwrap().clone();
     let there: BTreeMap<_, _> = description
@@ -349,6 +354,21 @@ async fn presence(caller: &Caller<'_>, fake: &Fake) {
     let parlor = fake.client().service_key("key").build().unwrap();
     caller.call("get_presence", parlor.presence([ID, ID])).await;
     caller.call("tell_typing", parlor.tell_typing(ID)).await;
+}
+
+async fn webhook(caller: &Caller<'_>, fake: &Fake) {
+    let parlor = fake.client().service_key("key").build().unwrap();
+    caller.list("get_webhooks", parlor.webhooks()).await;
+    caller.call("get_webhook", parlor.webhook(ID)).await;
+    let new = NewWebhook::new("https://example.org/hook").events(["chat.message-sent"]).description("words");
+    caller.call("create_webhook", parlor.create_webhook(&new)).await;
+    let change = WebhookChange::new().url("https://example.org/other").events(["chat.message-sent"]);
+    let change = change.description("others").enabled(false);
+    caller.call("update_webhook", parlor.update_webhook(ID, &change)).await;
+    caller.call("replay_webhook", parlor.replay_webhook(ID, "earliest")).await;
+    caller.call("retry_webhook", parlor.retry_webhook(ID)).await;
+    caller.call("rotate_webhook_secret", parlor.rotate_webhook_secret(ID)).await;
+    caller.call("delete_webhook", parlor.delete_webhook(ID)).await;
 }
 
 #[test]
