@@ -183,6 +183,11 @@ impl Parlor {
         }
     }
 
+    /// From now on queries wait until they see at least what a feed has told of.
+    pub(crate) fn expect_position(&self, position: String) {
+        self.who.written.lock().unwrap_or_else(PoisonError::into_inner).insert("feed", position);
+    }
+
     /// Forgets what was written: it was somebody else's, or of another epoch.
     pub(crate) fn forget_written(&self) {
         self.who.written.lock().unwrap_or_else(PoisonError::into_inner).clear();

@@ -137,6 +137,7 @@ impl Event {
 #[serde(rename_all = "camelCase")]
 struct Received {
     cursor: Option<String>,
+    position: Option<String>,
     r#type: String,
     at: Option<Timestamp>,
     #[serde(default)]
@@ -303,13 +304,16 @@ impl Course {
     fn take_in(&mut self, data: &str, token: &str) -> Result<Result<Frame, Cut>> {
         let received: Received = serde_json::from_str(data)
             .map_err(|error| Error::Unreadable(format!("an event of the feed: {error}")))?;
-        let Received { cursor, r#type: kind, at, data, code, retry_after_ms } = received;
+        let Received { cursor, position, r#type: kind, at, data, code, retry_after_ms } = received;
         match kind.as_str() {
             "closed" if code.as_deref() == Some("signed-out") => {
                 return Ok(Err(Cut::TokenEnded(token.to_owned())));
             }
             "closed" => return Ok(Err(Cut::Lost(retry_after_ms.map(Duration::from_millis)))),
             "caught-up" => {
+                if let Some(position) = position {
+                    self.parlor.expect_position(position);
+                }
                 self.failures = 0;
                 self.refused = None;
                 self.told.send_replace(FeedState::Live);

@@ -48,7 +48,7 @@ const OPEN = new Set([
 
 /** Parlor's API for one user. */
 export class Parlor {
-  /** What was written last, by the part of the API: queries wait until they see it. @type {Map<string, string>} */
+  /** What was written last, by the part of the API, and what the feed has told of: queries wait until they see it. @type {Map<string, string>} */
   #written = new Map();
 
   /** @param {Options} [options] */
@@ -158,6 +158,11 @@ export class Parlor {
       yield* page.items;
       cursor = page.nextCursor;
     } while (cursor);
+  }
+
+  /** From now on queries wait until they see at least this. @param {string} position what `Parlor-Position` or a feed said */
+  expect(position) {
+    this.#written.set("feed", position);
   }
 
   /** What happens, as it happens: an async iterable that resumes where it was cut. @param {FeedOptions} [options] */

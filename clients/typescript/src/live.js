@@ -6,7 +6,7 @@ import { backoff, wait } from "./wait.js";
  * What a connection says: an event, `caught-up` once everything that was missed has been said, or why it ends. Typing and
  * presence carry no cursor.
  *
- * @typedef {{ type: string, cursor?: string, at?: string, data?: any, code?: string, retryAfterMs?: number }} Frame
+ * @typedef {{ type: string, cursor?: string, position?: string, at?: string, data?: any, code?: string, retryAfterMs?: number }} Frame
  */
 
 /**
@@ -104,6 +104,7 @@ export class LiveFeed {
               break;
             }
             if (frame.type === "caught-up") {
+              if (frame.position) this.parlor.expect(frame.position);
               failures = 0;
               this.onState("live");
             }

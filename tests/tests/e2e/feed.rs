@@ -123,3 +123,47 @@ async fn listen(listener: &User, start: &str, everything: impl AsyncFn(usize) ->
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn between_a_page_and_the_feed_that_it_was_read_beside_nothing_is_missing_on_sqlite() {
+    nothing_between(Store::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn between_a_page_and_the_feed_that_it_was_read_beside_nothing_is_missing_on_postgresql() {
+    if let Some(store) = Store::postgres() {
+        nothing_between(store).await;
+    }
+}
+
+/// As a client begins: it opens a feed that begins now, and reads what there was. Meanwhile others go on.
+async fn nothing_between(store: Store) {
+    const BEGINNINGS: usize = 20;
+    let server = Server::start(store).await;
+    let api = server.api();
+    let (ann, bob) = (User::sign_up(api, "Ann").await, User::sign_up(api, "Bob").await);
+    let room = ann.direct(&bob).await;
+    let stop = AtomicBool::new(false);
+    let talking = async {
+        for number in 0_usize.. {
+            if stop.load(Ordering::SeqCst) {
+                return;
+            }
+            bob.say(&room, &number.to_string()).await;
+        }
+    };
+    let number = |message: &serde_json::Value| message["content"].as_str().unwrap().parse::<usize>().unwrap();
+    let beginning = async {
+        for _ in 0..BEGINNINGS {
+            let mut feed = ann.feed(None).await;
+            let caught_up = feed.until("caught-up").await.pop().unwrap();
+            let page = ann.get(&format!("/v1/conversations/{room}/messages?limit=1"));
+            let page = page.after(caught_up.rest["position"].as_str().unwrap()).expect(200).await.items();
+            let told = feed.until("chat.message-sent").await.pop().unwrap();
+            let next = page.first().map_or(0, |newest| number(newest) + 1);
+            assert!(number(&told.data) <= next, "the page ends before {next}, the feed begins with {told:?}");
+        }
+        stop.store(true, Ordering::SeqCst);
+    };
+    tokio::join!(talking, beginning);
+}

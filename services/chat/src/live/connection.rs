@@ -41,6 +41,8 @@ pub enum Frame {
     CaughtUp {
         /// Resumes here.
         cursor: String,
+        /// Views that have come so far hold all that was said or comes before what is new.
+        position: String,
     },
     /// Something that passes, and that resuming doesn't repeat: somebody is typing, or came, or went.
     Passing {
@@ -67,6 +69,8 @@ struct FrameJson<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     data: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     code: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after_ms: Option<u64>,
@@ -76,7 +80,7 @@ impl Frame {
     /// Where to resume after it, if that is a place.
     pub fn cursor(&self) -> Option<&str> {
         match self {
-            Self::Event { cursor, .. } | Self::CaughtUp { cursor } => Some(cursor),
+            Self::Event { cursor, .. } | Self::CaughtUp { cursor, .. } => Some(cursor),
             Self::Passing { .. } | Self::Closed { .. } => None,
         }
     }
@@ -88,6 +92,7 @@ impl Frame {
             r#type: "",
             at: None,
             data: None,
+            position: None,
             code: None,
             retry_after_ms: None,
         };
@@ -95,7 +100,9 @@ impl Frame {
             Self::Event { event, .. } | Self::Passing { event } => {
                 FrameJson { r#type: &event.kind, at: Some(event.at), data: Some(&event.data), ..empty }
             }
-            Self::CaughtUp { .. } => FrameJson { r#type: "caught-up", ..empty },
+            Self::CaughtUp { position, .. } => {
+                FrameJson { r#type: "caught-up", position: Some(position), ..empty }
+            }
             Self::Closed { code, retry_after_ms } => {
                 FrameJson { r#type: "closed", code: Some(code), retry_after_ms: *retry_after_ms, ..empty }
             }
@@ -194,7 +201,9 @@ impl Connection {
             self.say_missed(Some((&upto, &mut attached))).await?;
         }
         self.places.join(&attached.places);
-        let caught_up = Frame::CaughtUp { cursor: self.cursors.encode(&self.places) };
+        let inner = &self.live.0;
+        let position = inner.tokens.encode_positions(&self.places.in_logs(&inner.sources));
+        let caught_up = Frame::CaughtUp { cursor: self.cursors.encode(&self.places), position };
         self.send(caught_up, Some(&mut attached)).await?;
         self.say_who_is_there(&mut attached).await?;
         self.say_new(&mut attached).await

@@ -1,6 +1,6 @@
 //! The sources of a feed, and how far somebody has come in them.
 
-use cqrs_core::{EventSource, Failure, TokenCodec};
+use cqrs_core::{EventSource, Failure, Position, PositionVector, TokenCodec};
 use std::sync::Arc;
 use uuid::Uuid;
 
@@ -53,6 +53,20 @@ impl Places {
         for source in Source::ALL {
             self.advance(source, other.get(source));
         }
+    }
+
+    /// The same as positions in the services' logs, which views can be waited for with; without those of logs that nothing
+    /// has been heard of yet.
+    pub(super) fn in_logs(&self, sources: &[Arc<dyn EventSource>]) -> PositionVector {
+        let mut vector = PositionVector::default();
+        for source in sources {
+            let epoch = source.epoch();
+            if let Some(known) = Source::named(source.name()).filter(|_| !epoch.is_nil()) {
+                let log = source.name().strip_suffix(".public").unwrap_or(source.name());
+                vector.advance(log, epoch, Position(self.get(known)));
+            }
+        }
+        vector
     }
 
     /// Whether no position lies before that of `other`.

@@ -38,7 +38,8 @@ pub struct StreamParams {
 /// Live events
 ///
 /// Server-sent events. Each has a line of JSON, `{"cursor", "type", "at", "data"}`, and the cursor as its `id`; `data` of
-/// a message is what its page shows. Without a cursor it begins now, with a `caught-up` that gives the first cursor.
+/// a message is what its page shows. Without a cursor it begins now, with a `caught-up` that gives the first cursor; its
+/// `position` is for `Parlor-Min-Position`: what is read with it lacks nothing that comes before.
 /// Resumed, all missed events come first, each once, in order within their source (the part of the type before the dot),
 /// then `caught-up`, then what is new. A message that was deleted meanwhile comes as what is left of it. The removal of
 /// the caller is the last event of a conversation. A connection that the server ends says
@@ -87,7 +88,7 @@ pub(crate) async fn stream(
 fn as_event(frame: &Frame) -> Event {
     let event = Event::default().data(frame.to_json());
     match frame {
-        Frame::Event { cursor, .. } | Frame::CaughtUp { cursor } => event.id(cursor),
+        Frame::Event { cursor, .. } | Frame::CaughtUp { cursor, .. } => event.id(cursor),
         Frame::Closed { retry_after_ms: Some(pause), .. } => event.retry(Duration::from_millis(*pause)),
         Frame::Closed { retry_after_ms: None, .. } | Frame::Passing { .. } => event,
     }

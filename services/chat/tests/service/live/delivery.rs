@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use cqrs_core::{Failure, Personal, Plain};
+use cqrs_core::{Failure, Log as _, Personal, Plain, TokenCodec};
 use parlor_chat::delete_message::DeleteMessage;
 use parlor_chat::live::{Frame, LiveOptions, QueueLimits, StillSignedIn};
 use parlor_chat::remove_participant::RemoveParticipant;
@@ -59,6 +59,24 @@ async fn nothing_sent_after_a_removal_reaches_the_removed() {
     let keys = |reader: &Reader| reader.heard.iter().map(heard_key).collect::<Vec<_>>();
     assert_eq!(keys(&connected), keys(&ann_hears)[..=at]);
     assert_eq!(keys(&resuming), keys(&ann_hears)[..=at]);
+}
+
+#[tokio::test]
+async fn caught_up_tells_how_far_views_must_be_to_lack_nothing() {
+    let world = World::start().await;
+    let (ann, bob) = (world.user("Ann").await, world.user("Bob").await);
+    let room = world.chat.group(ann, &[bob], History::SinceJoining).await.id;
+    let said = world.chat.say(ann, room, "before").await;
+    world.settle().await;
+    let mut frames = world.live.connect(bob, None, Always).unwrap();
+    let Some(Frame::CaughtUp { position, .. }) = frames.recv().await else {
+        panic!("it begins with caught-up")
+    };
+    let held = TokenCodec::new(&[7; 32]).decode_positions(&position).unwrap();
+    let (epoch, held) = held.get("chat").unwrap();
+    assert_eq!(epoch, world.chat.store.store.log.epoch());
+    assert!(held.0 >= said.position.parse().unwrap(), "{held:?} of {said:?}");
+    assert!(held <= *world.chat.store.store.log.head().borrow(), "what never comes would be waited for");
 }
 
 #[tokio::test]
