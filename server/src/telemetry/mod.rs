@@ -127,6 +127,13 @@ fn describe() {
         Unit::Count,
         "How far each event handler is behind its source."
     );
+    describe_counter!(
+        "parlor_webhook_deliveries_total",
+        Unit::Count,
+        "Messages to webhooks, by whether they were taken."
+    );
+    describe_gauge!("parlor_webhook_lag_events", Unit::Count, "How far each webhook is behind.");
+    describe_counter!("parlor_pushes_total", Unit::Count, "Pushed notifications, by what became of them.");
     describe_gauge!("parlor_info", "The version that runs.");
 }
 

@@ -17,3 +17,4 @@ mod shutdown;
 mod story;
 mod traces;
 mod views;
+mod webhooks;
