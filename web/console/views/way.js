@@ -98,7 +98,7 @@ function EventStep({ step: { event, reactions }, service }) {
       <ul class="way-heard" aria-label=${`Who has taken in ${event.type}`}>${heard.map(
         ({ key, name, kind, of, passed }) =>
           html`<li key=${key} class=${classes(classOf(kind), passed ? "has-passed" : "is-waiting")}><span class="tick" aria-hidden="true">${passed ? "✓" : "…"}</span>
-          <span>${name}</span> <span class="soft">${kind}${of === service ? "" : ` of ${of}`}</span><span class="unseen">${passed ? ", has it" : ", not yet"}</span></li>`,
+          <span>${name}</span> <span class="soft">${kind === name ? "" : kind}${of === service ? "" : ` of ${of}`}</span><span class="unseen">${passed ? ", has it" : ", not yet"}</span></li>`,
       )}</ul>
     </div>
     ${reactions.length > 0 && html`<ol>${reactions.map((command, n) => html`<${CommandStep} key=${n} command=${command} />`)}</ol>`}
