@@ -2,7 +2,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use parlor_tests::{Api, Server, Store, User};
+use parlor_tests::{Api, Server, Store, User, eventually};
 use serde_json::json;
 
 #[tokio::test]
@@ -90,4 +90,25 @@ async fn the_help_names_every_command() {
     for command in ["serve", "user", "service-key", "views", "config", "demo"] {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_demo_fills_an_empty_instance_once_and_leaves_no_key_in_force() {
+    let server = Server::start(Store::Sqlite).await;
+    let printed = server.run_ok(&["demo", "--conversations", "1"]).await;
+    let password = printed.lines().find_map(|line| line.trim().strip_prefix("password ")).unwrap().trim();
+    let body = json!({"email": "demo@example.org", "password": password});
+    let token = server.api().post("/v1/auth/login", &body).expect(200).await.text("accessToken");
+    eventually("a conversation in each language, with what was said", async || {
+        let page = server.api().get("/v1/conversations?limit=200").token(&token).expect(200).await;
+        let rooms = page.items();
+        (rooms.len() == 28 && rooms.iter().all(|room| room["lastMessage"].is_object())).then_some(())
+    })
+    .await;
+
+    let again = server.run(&["demo"]).await;
+    let said = String::from_utf8_lossy(&again.stderr);
+    assert!(!again.status.success() && said.contains("holds the demo data already"), "{said}");
+    let keys = server.run_ok(&["service-key", "list"]).await;
+    assert_eq!(keys.matches("revoked").count(), 2, "one for each time: {keys}");
 }
