@@ -13,6 +13,7 @@ mod moving;
 mod newcomers;
 mod operator;
 mod removal;
+mod resume;
 mod shutdown;
 mod story;
 mod traces;
