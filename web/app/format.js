@@ -42,6 +42,16 @@ export function briefly(at, now = new Date()) {
   return (then.getFullYear() === now.getFullYear() ? shortDay : fullDay).format(then);
 }
 
+/** When somebody was there. @param {string} at @param {Date} [now] */
+export function lastSeen(at, now = new Date()) {
+  const then = new Date(at);
+  const ago = daysAgo(then, now);
+  if (ago === 0) return `Last seen at ${time.format(then)}`;
+  if (ago === 1) return "Last seen yesterday";
+  if (ago < 7) return `Last seen on ${weekday.format(then)}`;
+  return `Last seen on ${(then.getFullYear() === now.getFullYear() ? shortDay : fullDay).format(then)}`;
+}
+
 /** Whether two times are on the same day. @param {string} one @param {string} other */
 export const sameDay = (one, other) => new Date(one).toDateString() === new Date(other).toDateString();
 

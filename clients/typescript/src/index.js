@@ -7,3 +7,4 @@ export { ParlorError, SignedOutError, isUnanswered } from "./problem.js";
 export { Session, memoryStore } from "./session.js";
 export { sse } from "./sse.js";
 export { derivedId, newId } from "./uuid.js";
+export { websocket } from "./ws.js";

@@ -3,8 +3,9 @@ import { ParlorError, SignedOutError } from "./problem.js";
 import { backoff, wait } from "./wait.js";
 
 /**
- * What a connection says: an event, `caught-up` once everything that was missed has been said, or why it ends. Typing and
- * presence carry no cursor.
+ * What a connection says: an event, `caught-up` once everything that was missed has been said, or why it ends. `typing` and
+ * `presence` carry no cursor: they pass, and aren't repeated. Right after `caught-up` comes the presence of all who are there,
+ * of those in a conversation with the user and those who have the user among their contacts.
  *
  * @typedef {{ type: string, cursor?: string, position?: string, at?: string, data?: any, code?: string, retryAfterMs?: number }} Frame
  */
@@ -59,14 +60,16 @@ export class LiveFeed {
     this.#pause.abort();
   }
 
-  /** Whether transient frames can be sent: by transports that go both ways. */
-  get canSend() {
-    return this.#send !== undefined;
-  }
-
-  /** Sends a transient frame if it can be sent; nobody misses it otherwise. @param {Record<string, unknown>} frame */
-  send(frame) {
-    this.#send?.(frame);
+  /**
+   * Tells the others in a conversation that the user is typing, to be said every few seconds as long as it is so: by the
+   * connection, if it goes both ways, or else by a request. Nobody misses it if it can't be said.
+   *
+   * @param {string} conversationId
+   */
+  async typing(conversationId) {
+    if (this.#send) return void this.#send({ type: "typing", conversationId });
+    const call = { path: { id: conversationId }, retries: 0, signal: this.signal };
+    await this.parlor.call("tell_typing", call).catch(() => {});
   }
 
   /**

@@ -39,7 +39,7 @@ impl Decide for ChangeUserStatus {
         let (id, _) = acting(cx, state)?;
         let present = state.get::<UserStatus>(id);
         let text = self.text.as_ref().map(StatusText::as_str).filter(|text| !text.is_empty());
-        if present.status == self.status && present.text.as_deref() == text {
+        if present.status == Some(self.status) && present.text.as_deref() == text {
             return Ok(Decision::done());
         }
         let changed = StatusEvent::Changed { status: self.status, text: about(id, text) };
@@ -96,6 +96,13 @@ mod tests {
             .and::<UserStatus>(ANN, [changed(Availability::Away, None)])
             .when(Actor::User(ANN), &say(r#"{"status":"away","text":"  "}"#))
             .is_already();
+    }
+
+    #[test]
+    fn who_never_said_anything_may_say_that_they_are_away() {
+        given::<User>(ANN, [created(ANN, "Ann")])
+            .when(Actor::User(ANN), &say(r#"{"status":"offline"}"#))
+            .records::<UserStatus>(ANN, [changed(Availability::Offline, None)]);
     }
 
     #[test]

@@ -25,8 +25,8 @@ impl Event for StatusEvent {}
 /// A status as decisions see it; the stream's id is the user's.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct UserStatus {
-    /// Whether they are there.
-    pub status: Availability,
+    /// Whether they are there; nothing as long as they never said so. Who says that they are away wants to seem so.
+    pub status: Option<Availability>,
     /// In their own words.
     pub text: Option<String>,
 }
@@ -38,7 +38,7 @@ impl Aggregate for UserStatus {
 
     fn apply(&mut self, event: &StatusEvent) {
         let StatusEvent::Changed { status, text } = event;
-        self.status = *status;
+        self.status = Some(*status);
         self.text = text.as_ref().and_then(Personal::get).cloned();
     }
 

@@ -27,6 +27,7 @@ export async function follow(app, signal) {
       for await (const frame of feed) {
         // The lists are read once the feed has begun: what happens from here on comes by it, and what comes twice counts once.
         if (frame.type === "caught-up") {
+          app.transients.begin();
           if (complete) continue;
           if (app.loaded) app.forgetViews();
           await readAll(app);

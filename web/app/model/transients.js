@@ -3,15 +3,19 @@ const TYPING = 6_000;
 /** How often others are told that one is typing, at most. */
 const TELL = 3_000;
 
-/**
- * Who is typing and who is there: known from transports that go both ways. Without one nobody is told, and what people said
- * of their own availability is all there is to show.
- */
+/** @typedef {import("../../../clients/typescript/src/api.js").Availability} Availability */
+/** @typedef {{ status: Availability, lastSeenAt?: string | null }} Presence */
+
+/** Who is typing and who is there: what passes, and is known only while one is connected. */
 export class Transients {
   /** Until when somebody types, by conversation and user. @type {Map<string, Map<string, number>>} */
   #typing = new Map();
-  /** @type {Map<string, { online: boolean, lastSeen?: string }>} */
+  /** @type {Map<string, Presence>} */
   #presence = new Map();
+  /** Of whom it was asked when they were last seen. @type {Set<string>} */
+  #asked = new Set();
+  /** Whether it is known who is there: whoever isn't named then is away. */
+  #begun = false;
   #told = { conversation: "", at: 0 };
 
   /** @param {import("../app.js").App} app */
@@ -19,6 +23,13 @@ export class Transients {
     this.app = app;
     /** @type {import("../../../clients/typescript/src/live.js").LiveFeed | undefined} */
     this.feed = undefined;
+  }
+
+  /** A connection has caught up: those who are there are named next. */
+  begin() {
+    this.#presence.clear();
+    this.#asked.clear();
+    this.#begun = true;
   }
 
   /** A frame without a cursor. @param {{ type: string, data?: any }} frame */
@@ -45,9 +56,28 @@ export class Transients {
     return room ? [...room].filter(([, until]) => until > Date.now()).map(([user]) => user) : [];
   }
 
-  /** Whether somebody is connected, if that is known. @param {string} user */
+  /** How somebody is: of oneself, and as long as nothing is known, as they said. @param {string} user @returns {Presence} */
   presence(user) {
-    return this.#presence.get(user);
+    const said = this.app.people.get(user).status ?? "offline";
+    if (user === this.app.me || !this.#begun) return { status: said };
+    return this.#presence.get(user) ?? { status: "offline" };
+  }
+
+  /** Asks once when somebody who is away was last seen. @param {string} user */
+  async look(user) {
+    const { status, lastSeenAt } = this.presence(user);
+    if (status !== "offline" || lastSeenAt || user === this.app.me || this.#asked.has(user)) return;
+    this.#asked.add(user);
+    try {
+      const { items } = await this.app.parlor.call("get_presence", { query: { users: user } });
+      for (const item of items) {
+        // What was told meanwhile is newer.
+        if (!this.#presence.has(item.userId)) this.#presence.set(item.userId, /** @type {Presence} */ (item));
+      }
+      this.app.changed();
+    } catch {
+      // It is said nowhere, then.
+    }
   }
 
   /** Tells others that one is typing. @param {string} conversation */
@@ -55,6 +85,6 @@ export class Transients {
     const now = Date.now();
     if (this.#told.conversation === conversation && now - this.#told.at < TELL) return;
     this.#told = { conversation, at: now };
-    this.feed?.send({ type: "typing", conversationId: conversation });
+    void this.feed?.typing(conversation);
   }
 }

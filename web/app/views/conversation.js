@@ -6,7 +6,7 @@ import { Icon, IconButton, html, useApp, useEffect, useState } from "../ui.js";
 import { Composer } from "./composer.js";
 import { Details } from "./details.js";
 import { Messages } from "./messages.js";
-import { AVAILABILITY, Avatar, Empty, Person } from "./parts.js";
+import { Avatar, Empty, Person, Standing } from "./parts.js";
 import { searchIn } from "./search.js";
 
 export function Conversation({ id }) {
@@ -68,11 +68,7 @@ export function Conversation({ id }) {
 }
 
 function Subtitle({ conversation, partner }) {
-  const { people } = useApp();
-  if (partner) {
-    const { status, statusText } = people.get(partner);
-    return [AVAILABILITY[status ?? "offline"], statusText].filter(Boolean).join(" · ");
-  }
+  if (partner) return html`<${Standing} id=${partner} />`;
   const { participantCount } = conversation;
   return `${participantCount} ${participantCount === 1 ? "person" : "people"}`;
 }

@@ -1,6 +1,6 @@
 // What several views are made of.
 
-import { hue, initials } from "../format.js";
+import { hue, initials, lastSeen } from "../format.js";
 import { Icon, IconButton, classes, html, useApp, useEffect, useRef } from "../ui.js";
 
 /** Somebody's letters on somebody's colour; a circle for people, a square for groups. */
@@ -15,13 +15,21 @@ export function Avatar({ id, name, group = false, size = "medium", status = unde
 export function Person({ id, size = "medium" }) {
   const { people, transients } = useApp();
   const person = people.get(id);
-  const presence = transients.presence(id);
-  const status = presence && !presence.online ? "offline" : person.status;
+  const { status } = transients.presence(id);
   return html`<${Avatar} id=${id} name=${person.displayName ?? "…"} size=${size} status=${status} />`;
 }
 
 /** What people call their availability. */
 export const AVAILABILITY = { online: "Online", away: "Away", busy: "Busy", offline: "Offline" };
+
+/** How somebody is, in words: there, or when they last were, and what they say of it. */
+export function Standing({ id }) {
+  const { people, transients } = useApp();
+  const { status, lastSeenAt } = transients.presence(id);
+  useEffect(() => void transients.look(id), [id, status, lastSeenAt]);
+  const there = status === "offline" && lastSeenAt ? lastSeen(lastSeenAt) : AVAILABILITY[status];
+  return [there, people.get(id).statusText].filter(Boolean).join(" · ");
+}
 
 /** What is said where there is nothing to show. */
 export function Empty({ icon, title, children }) {

@@ -1,5 +1,5 @@
 import { Icon, html, useApp, useEffect, useState } from "../ui.js";
-import { AVAILABILITY, Avatar, Empty, PaneHead, Person, arrowKeys } from "./parts.js";
+import { AVAILABILITY, Avatar, Empty, PaneHead, Person, Standing, arrowKeys } from "./parts.js";
 
 /** One's contacts, and whoever else is here. */
 export function People() {
@@ -39,7 +39,8 @@ export function People() {
 
 function Row({ id }) {
   const app = useApp();
-  const { status, statusText } = app.people.get(id);
+  const { statusText } = app.people.get(id);
+  const { status } = app.transients.presence(id);
   const current = app.route.user === id;
   return html`<li><a class=${current ? "row is-current" : "row"} data-item href=${`#/people/u/${id}`}
     aria-current=${current ? "true" : null}>
@@ -47,7 +48,7 @@ function Row({ id }) {
     <span class="row-text"><span class="row-top"><span class="row-name" dir="auto">${app.people.name(id)}</span>
       ${app.people.contacts.has(id) && html`<${Icon} name="star" label="Contact" />`}</span>
     <span class="row-bottom"><span class="row-last"
-      dir="auto">${[AVAILABILITY[status ?? "offline"], statusText].filter(Boolean).join(" · ")}</span></span></span>
+      dir="auto">${[AVAILABILITY[status], statusText].filter(Boolean).join(" · ")}</span></span></span>
   </a></li>`;
 }
 
@@ -68,10 +69,9 @@ export function Profile({ id }) {
     app.attempt(async () => app.go({ pane: "chats", conversation: (await app.conversations.openWith(id)).id }));
   return html`<div class="wall"><article class="profile">
     <a class="icon-button only-narrow" href=${`#/${app.route.pane}`} aria-label="Back"><${Icon} name="back" /></a>
-    <${Avatar} id=${id} name=${name} size="large" status=${person.status} />
+    <${Avatar} id=${id} name=${name} size="large" status=${app.transients.presence(id).status} />
     <h1 dir="auto">${name}</h1>
-    <p class="profile-status"
-      dir="auto">${[AVAILABILITY[person.status ?? "offline"], person.statusText].filter(Boolean).join(" · ")}</p>
+    <p class="profile-status" dir="auto"><${Standing} id=${id} /></p>
     ${profile?.bio && html`<p class="profile-bio" dir="auto">${profile.bio}</p>`}
     ${
       id !== app.me &&
