@@ -61,7 +61,7 @@ impl Decide for UpdateUserProfile {
             // An empty text is no text.
             bio: self.bio.apply(user.bio.as_ref()).filter(|bio| !bio.is_empty()),
             avatar_url: self.avatar_url.apply(user.avatar_url.as_ref()),
-            status: status.status,
+            status: status.status.unwrap_or_default(),
             status_text: status.text.clone(),
             email: user.email.clone(),
             external_id: user.external_id.clone(),
