@@ -41,6 +41,7 @@ export class Transients {
       setTimeout(() => this.app.changed(), TYPING + 50);
     } else if (type === "presence" && data) {
       this.#presence.set(data.userId, data);
+      if (data.status === "offline") for (const room of this.#typing.values()) room.delete(data.userId);
     }
     this.app.changed();
   }

@@ -13,10 +13,12 @@ export function Avatar({ id, name, group = false, size = "medium", status = unde
 
 /** Somebody, looked up when first shown. */
 export function Person({ id, size = "medium" }) {
-  const { people, transients } = useApp();
+  const { people, transients, me } = useApp();
   const person = people.get(id);
   const { status } = transients.presence(id);
-  return html`<${Avatar} id=${id} name=${person.displayName ?? "…"} size=${size} status=${status} />`;
+  // Who never said anything is told to be away, and isn't: here they are.
+  const shown = id === me && status === "offline" ? undefined : status;
+  return html`<${Avatar} id=${id} name=${person.displayName ?? "…"} size=${size} status=${shown} />`;
 }
 
 /** What people call their availability. */
