@@ -213,10 +213,11 @@ async fn a_feed_resumes_after_the_last_frame_that_was_given_and_closes_the_gap()
             json!({"type": "closed", "code": "too-slow", "retryAfterMs": 1}),
         ]),
         2 => None,
-        _ => frames(&[
+        3 => frames(&[
             json!({"type": "chat.invented-since", "cursor": "c3", "data": {"n": 1}}),
-            json!({"type": "caught-up", "cursor": "c3"}),
+            json!({"type": "caught-up", "cursor": "c3", "position": "p3"}),
         ]),
+        _ => answer(200, &empty_page()),
     })
     .await;
     let mut feed = parlor.live(None);
@@ -233,6 +234,9 @@ async fn a_feed_resumes_after_the_last_frame_that_was_given_and_closes_the_gap()
         fake.seen().iter().skip(1).map(|seen| seen.header("last-event-id").map(str::to_owned)).collect();
     assert_eq!(resumed, [None, Some("c2".to_owned()), Some("c2".to_owned())]);
     assert_eq!(*states.borrow_and_update(), FeedState::Live);
+    // What is read from now on lacks nothing that came before.
+    parlor.conversations().await.unwrap();
+    assert_eq!(fake.seen().last().unwrap().header("parlor-min-position"), Some("p3"));
     drop(feed);
     assert_eq!(*states.borrow_and_update(), FeedState::Ended);
 }
