@@ -1,5 +1,5 @@
-//! What is sent of an event: a `CloudEvent` in JSON (CloudEvents 1.0.2, JSON event format), the attributes being those of the
-//! record that Kafka carries. What is sealed there is open here: a receiver has no keys.
+//! What is sent of an event: a `CloudEvent` in JSON (CloudEvents 1.0.2, JSON event format), its attributes called and filled as
+//! in the record that Kafka carries. What is sealed there is open here: a receiver has no keys.
 
 use std::fmt;
 

@@ -235,6 +235,27 @@ async fn who_dies_between_a_delivery_and_writing_it_down_sends_it_again_and_leav
 }
 
 #[tokio::test]
+async fn of_several_processes_one_delivers_and_another_takes_over_when_it_dies() {
+    let Some(world) = World::on_postgres("deliveries").await else { return };
+    let receiver = Receiver::start().await;
+    let hook = world.hook(&receiver.url("/"), &["chat.message-sent"]).await;
+    let first = world.deliver();
+    world.say(&["one"]).await;
+    receiver.until("one", |taken| contents(taken).len() == 1).await;
+    world.shown_when(&hook, |shown| shown["lag"] == 0).await;
+    let second = world.deliver();
+    world.say(&["two", "three"]).await;
+    receiver.until("three", |taken| contents(taken).len() == 3).await;
+    world.shown_when(&hook, |shown| shown["lag"] == 0).await;
+    // It dies without giving its lease back.
+    drop(first);
+    world.say(&["four"]).await;
+    let taken = receiver.until("four", |taken| contents(taken).len() == 4).await;
+    assert_eq!(contents(&taken), ["one", "two", "three", "four"], "each once");
+    second.stop().await;
+}
+
+#[tokio::test]
 async fn security_35_a_webhook_s_secret_is_nowhere_in_the_clear() {
     let world = World::new().await;
     let hook = world.hook("https://hooks.example.org/", &[]).await;
