@@ -6,6 +6,7 @@ use std::time::Duration;
 use aws_lc_rs::digest::{SHA256, digest};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use cqrs_core::{EventSource as _, PlaceStore as _};
 use serde_json::{Value, json};
 
 use crate::receiver::{Receiver, Taken};
@@ -116,6 +117,13 @@ async fn a_webhook_lives(world: World) {
         (&shown["state"], &shown["tries"], &shown["problem"]),
         (&json!("active"), &json!(0), &Value::Null)
     );
+
+    // Every source has its place, for a backup to hold.
+    let consumer = format!("webhook/{}/0", hook.path.rsplit('/').next().expect("an id"));
+    for (source, epoch) in [("auth.public", world.auth.epoch()), ("user.public", world.users.epoch())] {
+        let place = world.store.store.log.load(&consumer, source).await.expect("loaded");
+        assert_eq!(place.map(|place| place.epoch), Some(epoch), "{source}");
+    }
 
     // Again from where a delivery says it is, and from the beginning.
     let behind_one = taken[0].header("parlor-position");

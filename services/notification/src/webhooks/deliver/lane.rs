@@ -65,6 +65,8 @@ impl Lane {
         }
         let mut trying = Trying { version, standing };
         let mut tracks = self.tracks().await?;
+        // Also those that nothing has happened in: a restored backup renews the epochs of what is kept, and of nothing else.
+        self.keep(&mut tracks).await?;
         loop {
             for track in &mut tracks {
                 match track.fill(&self.webhook).await {

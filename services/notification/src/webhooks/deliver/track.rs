@@ -20,8 +20,8 @@ pub(super) struct Track {
     epoch: Uuid,
     /// Everything up to here is done.
     place: Position,
-    /// What was kept of it.
-    kept: Position,
+    /// What was kept of it, if anything was.
+    kept: Option<Position>,
     /// What is to be sent, oldest first.
     ahead: VecDeque<Arc<RecordedEvent>>,
     /// Up to where `ahead` was read.
@@ -38,7 +38,7 @@ impl Track {
     ) -> Self {
         let begin = || start.map(|start| Place { position: Position(start.position), epoch: start.epoch });
         let place = kept.or_else(begin).unwrap_or(Place { position: Position(0), epoch: source.epoch() });
-        let kept = kept.map_or(Position(0), |kept| kept.position);
+        let kept = kept.map(|kept| kept.position);
         let Place { position, epoch } = place;
         Self { source, log, epoch, place: position, kept, ahead: VecDeque::new(), upto: position }
     }
@@ -64,12 +64,12 @@ impl Track {
 
     /// Whether the place is another than what was kept.
     pub(super) fn is_ahead_of_kept(&self) -> bool {
-        self.place > self.kept
+        self.kept.is_none_or(|kept| self.place > kept)
     }
 
     /// The place was kept.
     pub(super) fn was_kept(&mut self) {
-        self.kept = self.place;
+        self.kept = Some(self.place);
     }
 
     /// How many events of the source, wanted or not, are before it.
