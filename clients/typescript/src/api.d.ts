@@ -1189,7 +1189,7 @@ export type VerifyEmail = {
 export type Way = {
   /** The commands, the oldest first. A process remembers some thousands of those that it carried out itself. */
   commands: WayCommand[];
-  /** Whether the whole log was read from where it can have begun; there may be more otherwise. */
+  /** Whether the log was read to its end from where it can have begun; there may be more otherwise. */
   complete: boolean;
   /** What all of it shares; the id that was asked for where nothing was found. */
   correlation: string;

@@ -10,7 +10,7 @@ use axum::extract::State;
 use cqrs_core::{Failure, Log as _, Position, RecordedEvent, StoreError};
 use cqrs_http::{Answer, Asking, Limit, PathId};
 use cqrs_sql::SqlLog;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -22,8 +22,8 @@ use super::{Console, answer};
 pub(super) const WINDOW: usize = 5_000;
 /// How many are read in one go.
 const STEP: u64 = 500;
-/// How much later than its request's id says an event may have been committed, or its clock be slow, in milliseconds.
-const SLACK: i64 = 10_000;
+/// How far the clocks of processes may be apart.
+const SLACK: SignedDuration = SignedDuration::from_secs(10);
 
 /// What can be asked.
 #[derive(Debug, Deserialize, IntoParams)]
@@ -169,7 +169,7 @@ async fn of_log(
     limit: Limit,
 ) -> Result<Found, Failure> {
     // What a request set off isn't older than the request, whose id begins with its time.
-    let set_off = wanted.correlation.and_then(time_of);
+    let set_off = wanted.correlation.and_then(time_of).and_then(|time| time.checked_sub(SLACK).ok());
     let from = wanted.from.into_iter().chain(set_off).max();
     let first = match from {
         Some(from) => first_at(log, from).await?,
@@ -208,14 +208,14 @@ fn after(time: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(next).unwrap_or(Timestamp::MAX)
 }
 
-/// When something with this id began at the earliest, if the id says so (UUID v7, RFC 9562 §5.7).
+/// When something with this id began, if the id says so (UUID v7, RFC 9562 §5.7).
 pub(super) fn time_of(id: Uuid) -> Option<Timestamp> {
     if id.get_version_num() != 7 {
         return None;
     }
     let (seconds, nanos) = id.get_timestamp()?.to_unix();
     let millis = i64::try_from(seconds).ok()?.checked_mul(1000)? + i64::from(nanos / 1_000_000);
-    Timestamp::from_millisecond(millis.checked_sub(SLACK)?).ok()
+    Timestamp::from_millisecond(millis).ok()
 }
 
 /// The position of the first event that isn't older than `time`: times never go back within a log.

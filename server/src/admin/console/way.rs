@@ -7,7 +7,7 @@ use axum::extract::State;
 use cqrs_core::{Failure, Log as _, Position, RecordedEvent};
 use cqrs_http::{Answer, Asking, PathId};
 use cqrs_sql::SqlLog;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use uuid::Uuid;
@@ -39,7 +39,7 @@ pub(crate) struct Way {
     commands: Vec<WayCommand>,
     /// What happened, the oldest first.
     events: Vec<LoggedEvent>,
-    /// Whether the whole log was read from where it can have begun; there may be more otherwise.
+    /// Whether the log was read to its end from where it can have begun; there may be more otherwise.
     complete: bool,
 }
 
@@ -83,8 +83,8 @@ impl From<CommandSeen> for WayCommand {
 
 /// The way of one command through a service: who issued it and when, and what came of it.
 ///
-/// Asked with a correlation, or with the id of any event of the service's. 5,000 events are looked at, from the time on that
-/// the id or `at` says; without either, the newest.
+/// Asked with a correlation, or with the id of any event of the service's. 5,000 events are looked at, around the time that
+/// `at` or the id says and most of them after it; without either, the newest.
 #[utoipa::path(get, path = "/v1/admin/{service}/ways/{id}", operation_id = "admin_way", tag = "admin",
     params(
         ("service" = String, Path, description = "Whose log."),
@@ -102,9 +102,8 @@ pub(super) async fn way(
     ask: Asking<WayParams>,
 ) -> Answer {
     let (kept, _) = console.service(&ask.cx, &service)?;
-    // An event isn't older than its request, but may be later than the time asked for: look a little before.
-    let early = ask.params.at.map(|at| at.saturating_sub(SignedDuration::from_secs(60)).unwrap_or(at));
-    let (events, complete) = window(&kept.store.log, early.or_else(|| time_of(id))).await?;
+    let about = ask.params.at.or_else(|| time_of(id));
+    let (events, complete) = window(&kept.store.log, about).await?;
     let asked = events.iter().find(|event| event.id == id || event.correlation == id);
     let correlation = asked.map_or(id, |event| event.correlation);
     let mine = events.iter().filter(|event| event.correlation == correlation);
@@ -123,14 +122,18 @@ pub(super) async fn way(
     }))
 }
 
-/// The first events from a time on, or the newest; and whether these are all.
-async fn window(log: &SqlLog, from: Option<Timestamp>) -> Result<(Vec<Arc<RecordedEvent>>, bool), Failure> {
+/// How many of the events that are looked at lie before the time that a way is about: clocks differ, and what was set off
+/// names the time at which that was.
+const BEFORE: u64 = WINDOW as u64 / 4;
+
+/// The events around a time, or the newest; and whether all later ones are among them.
+async fn window(log: &SqlLog, about: Option<Timestamp>) -> Result<(Vec<Arc<RecordedEvent>>, bool), Failure> {
     let head = log.head().borrow().0;
-    let first = match from {
-        Some(from) => first_at(log, from).await?,
+    let first = match about {
+        Some(about) => first_at(log, about).await?.saturating_sub(BEFORE).max(1),
         None => (head + 1).saturating_sub(WINDOW as u64).max(1),
     };
     let events = log.read(Position(first - 1), WINDOW).await?;
     let to_the_end = events.last().is_none_or(|last| last.position.0 >= head);
-    Ok((events, to_the_end && (from.is_some() || first == 1)))
+    Ok((events, to_the_end && (about.is_some() || first == 1)))
 }
