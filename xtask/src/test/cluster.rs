@@ -1,4 +1,4 @@
-//! The end-to-end tests once more on a process per service, and the tests of what happens when one of them dies.
+//! Tests on a process per service: of what happens when one of them dies, and the end-to-end tests once more.
 
 use std::env;
 
@@ -9,7 +9,17 @@ use crate::exec::run;
 use crate::workspace::cargo;
 use crate::{kafka, postgres};
 
+/// What happens to a cluster when something dies. Two at a time would be fourteen processes on two cores.
 pub(super) fn cluster() -> Result<Passed> {
+    run_on_cluster(&[("cluster", &["--test-threads=1"])])
+}
+
+/// What runs on PostgreSQL runs on a cluster, unchanged; SQLite is one process by nature.
+pub(super) fn end_to_end() -> Result<Passed> {
+    run_on_cluster(&[("e2e", &["on_postgresql", "--test-threads=2"]), ("deploy", &["on_postgresql"])])
+}
+
+fn run_on_cluster(targets: &[(&str, &[&str])]) -> Result<Passed> {
     let named = |name: &str| env::var(name).ok().filter(|value| !value.is_empty());
     let (mut server, mut broker) = (None, None);
     let url = match named(postgres::URL_VARIABLE) {
@@ -20,18 +30,17 @@ pub(super) fn cluster() -> Result<Passed> {
         Some(address) => address,
         None => broker.insert(kafka::Throwaway::start()?).address(),
     };
-    let tests = |target: &str, filter: &[&str]| -> Result<()> {
+    let tests = |(target, filter): &(&str, &[&str])| -> Result<()> {
         run(cargo()
             .args(["test", "--workspace", "--no-fail-fast", "--test", target, "--"])
-            .args(filter)
+            .args(*filter)
             .env("PARLOR_TEST_TARGET", "cluster")
             .env(postgres::URL_VARIABLE, &url)
             .env(kafka::BROKER_VARIABLE, &address)
             .env(kafka::NODE_VARIABLE, env::current_exe()?))
     };
-    // What runs on PostgreSQL runs on a cluster; SQLite is one process by nature.
-    let unchanged = ["e2e", "deploy"].map(|target| tests(target, &["on_postgresql"]));
-    let faults = tests("cluster", &[]);
-    unchanged.into_iter().chain([faults]).collect::<Result<()>>()?;
+    // Every failure at once, as for the other tests.
+    let results: Vec<_> = targets.iter().map(tests).collect();
+    results.into_iter().collect::<Result<()>>()?;
     Ok(Passed { note: Some("on user, auth, notification and two chat processes, behind nginx".to_owned()) })
 }

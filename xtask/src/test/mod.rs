@@ -39,6 +39,11 @@ const STEPS: &[Step] = &[
     Step { name: "deny", about: "dependencies' licences, sources and advisories", run: deny::deny },
     Step { name: "docs", about: "the documentation builds, no link is broken", run: cargo::docs },
     Step { name: "tests", about: "every test, on SQLite, PostgreSQL and Kafka", run: cargo::tests },
+    Step {
+        name: "cluster",
+        about: "a process per service: what dies, and what comes of it",
+        run: cluster::cluster,
+    },
     Step { name: "web", about: "the web client, in Chromium, and the TypeScript client", run: web::web },
     Step {
         name: "package",
@@ -49,9 +54,9 @@ const STEPS: &[Step] = &[
 
 /// Steps that take long and run only where they are named.
 const ON_REQUEST: &[Step] = &[Step {
-    name: "cluster",
-    about: "the same on a process per service, and every fault",
-    run: cluster::cluster,
+    name: "cluster-e2e",
+    about: "every end-to-end test once more, on a process per service",
+    run: cluster::end_to_end,
 }];
 
 struct Step {
@@ -76,10 +81,10 @@ impl Task for Test {
     fn run(self) -> Result<ExitCode> {
         if self.list {
             for step in STEPS {
-                println!("{:<8} {}", step.name, step.about);
+                println!("{:<11} {}", step.name, step.about);
             }
             for step in ON_REQUEST {
-                println!("{:<8} {} (only where named)", step.name, step.about);
+                println!("{:<11} {} (only where named)", step.name, step.about);
             }
             return Ok(ExitCode::SUCCESS);
         }
@@ -130,7 +135,7 @@ fn summarise(report: &[(&str, Duration, Outcome)]) -> ExitCode {
             Outcome::NotRun => ("not run", None),
         };
         let line =
-            format!("{name:<8} {word:<7} {:>7.1} s  {}", took.as_secs_f64(), remark.unwrap_or_default());
+            format!("{name:<11} {word:<7} {:>7.1} s  {}", took.as_secs_f64(), remark.unwrap_or_default());
         println!("{}", line.trim_end());
     }
     println!("\n{}", closing_line(report));
