@@ -5,6 +5,7 @@
 mod common;
 mod crashes;
 mod foreign;
+mod notes;
 mod order;
 mod outages;
 mod refusals;
