@@ -6,6 +6,7 @@ mod client;
 mod echo;
 mod grow;
 mod kernel;
+mod live;
 mod report;
 mod run;
 mod scenario;
@@ -42,6 +43,8 @@ enum Command {
     },
     /// Fill a store and see what its size costs: start, memory, reading, searching.
     Grow(Grow),
+    /// Measure live delivery: latency, memory per socket, resuming.
+    Live(Live),
     /// The echo server that the figures are compared with (started by `http`).
     #[command(hide = true)]
     Echo {
@@ -76,6 +79,32 @@ struct Http {
     write: Option<PathBuf>,
 }
 
+/// What is delivered to how many.
+#[derive(Debug, Clone, clap::Args)]
+struct Live {
+    /// The parlor binary, built with --release.
+    #[arg(long, default_value = "target/release/parlor")]
+    parlor: PathBuf,
+    /// How many people there are, in as many conversations of ten.
+    #[arg(long, default_value_t = 100)]
+    users: usize,
+    /// How many messages are sent a second.
+    #[arg(long, default_value_t = 500)]
+    rate: u64,
+    /// Seconds that this lasts.
+    #[arg(long, default_value_t = 20)]
+    seconds: u64,
+    /// How many idle sockets are open at once.
+    #[arg(long, default_value_t = 5_000)]
+    sockets: usize,
+    /// How many messages others send while somebody is away who then resumes.
+    #[arg(long, default_value_t = 1_000_000)]
+    messages: u64,
+    /// Write the figures into this file too, replacing what stands between its markers (`live`).
+    #[arg(long)]
+    write: Option<PathBuf>,
+}
+
 /// How large, and on what.
 #[derive(Debug, Clone, clap::Args)]
 struct Grow {
@@ -104,6 +133,7 @@ async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
         Command::Http(http) => run::run(http).await,
         Command::Grow(grow) => grow::run(grow).await,
+        Command::Live(live) => live::run(live).await,
         Command::Kernel { postgres, clients, seconds } => {
             kernel::run(&clients, Duration::from_secs(seconds), postgres.as_deref()).await
         }

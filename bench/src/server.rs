@@ -63,6 +63,8 @@ impl Server {
             .env("PARLOR_METRICS_LISTEN", free_address()?)
             .env("PARLOR_DATA_DIR", data.path())
             .env("PARLOR_LIMITS_ENABLED", "false")
+            // Many sockets, few people.
+            .env("PARLOR_LIVE_CONNECTIONS_PER_USER", "100000")
             .env("PARLOR_LOG_LEVEL", "warn");
         if let Some(database) = &database {
             command.env("PARLOR_STORE_URL", &database.url);

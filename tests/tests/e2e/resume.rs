@@ -107,7 +107,7 @@ async fn listen(user: &User, mut cursor: String, dice: &mut Dice, done: &AtomicB
         let mut connection = if dice.percent(50) {
             Connection::Stream(user.feed(Some(&cursor)).await)
         } else {
-            Connection::Socket(Socket::of(user, Some(&cursor)).await)
+            Connection::Socket(Box::new(Socket::of(user, Some(&cursor)).await))
         };
         for _ in 0..frames {
             let Some(event) = connection.next().await else { break };
@@ -126,7 +126,7 @@ async fn listen(user: &User, mut cursor: String, dice: &mut Dice, done: &AtomicB
 
 enum Connection {
     Stream(Feed),
-    Socket(Socket),
+    Socket(Box<Socket>),
 }
 
 impl Connection {
