@@ -17,6 +17,9 @@ use crate::server::Options;
 use crate::store::{Database, Store};
 use crate::wait::{PATIENCE, within};
 
+/// The longest that a server may take to say whether it is ready.
+const ANSWER: Duration = Duration::from_secs(5);
+
 /// A process with all four services; its data, its log and itself go when it is dropped.
 pub(crate) struct Single {
     store: &'static str,
@@ -105,19 +108,29 @@ impl Single {
         let since = Instant::now();
         let api = self.api.clone();
         let process = self.process.as_mut().expect("it was just started");
+        let mut said = Vec::new();
         let ready = within(PATIENCE, async || {
             if let Some(status) = process.try_wait().expect("a child can be waited for") {
                 return Some(Err(status));
             }
-            let reply = api.get("/health/ready").attempt().await.ok()?;
-            (reply.status == 200).then_some(Ok(()))
+            let asked = tokio::time::timeout(ANSWER, api.get("/health/ready").attempt()).await;
+            let answer = match asked {
+                Ok(Ok(reply)) if reply.status == 200 => return Some(Ok(())),
+                Ok(Ok(reply)) => format!("{} {}", reply.status, String::from_utf8_lossy(&reply.body)),
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => format!("no answer within {ANSWER:?}"),
+            };
+            if said.last() != Some(&answer) {
+                said.push(answer);
+            }
+            None
         });
         match ready.await {
             Some(Ok(())) => since.elapsed(),
             Some(Err(status)) => {
                 panic!("parlor ended with {status} instead of starting:\n{}", self.log_tail())
             }
-            None => panic!("parlor isn't ready after {PATIENCE:?}:\n{}", self.log_tail()),
+            None => panic!("parlor isn't ready after {PATIENCE:?}, it said {said:#?}:\n{}", self.log_tail()),
         }
     }
 

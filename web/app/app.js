@@ -1,8 +1,5 @@
 // The application: what is known, and how it comes to be known. Views show it and ask it to act.
 
-import { Parlor, SignedOutError } from "../../clients/typescript/src/index.js";
-import { device } from "./device.js";
-import { explain } from "./explain.js";
 import { Conversations } from "./model/conversations.js";
 import { Heard } from "./model/heard.js";
 import { Notices } from "./model/notices.js";
@@ -12,18 +9,13 @@ import { Push } from "./model/push.js";
 import { follow } from "./model/sync.js";
 import { Timeline } from "./model/timeline.js";
 import { Transients } from "./model/transients.js";
+import { Page } from "./page.js";
 import { address, parse } from "./router.js";
-import { tokens } from "./tokens.js";
 
 /** How many conversations' messages are kept at hand. */
 const TIMELINES = 12;
-/** How long a passing remark stays, in milliseconds. */
-const TOAST = 6_000;
 
-export class App {
-  /** @type {Set<() => void>} */
-  #listeners = new Set();
-  #told = true;
+export class App extends Page {
   /** @type {Map<string, Timeline>} */
   #timelines = new Map();
   #session = new AbortController();
@@ -37,18 +29,12 @@ export class App {
   push = new Push(this);
 
   constructor() {
-    this.parlor = new Parlor({ store: tokens });
+    super();
     this.route = parse(location.hash);
-    /** Who is signed in. @type {string | undefined} */
-    this.me = undefined;
     /** @type {"connecting" | "live" | "waiting" | "ended"} */
     this.connection = "connecting";
     /** Whether the lists have been read once. */
     this.loaded = false;
-    /** @type {{ id: number, text: string, kind: "error" | "info" }[]} */
-    this.toasts = [];
-    /** Read out by screen readers. */
-    this.announcement = "";
     addEventListener("hashchange", () => {
       this.route = parse(location.hash);
       this.changed();
@@ -67,41 +53,18 @@ export class App {
     this.loaded = false;
   }
 
-  /** Calls whenever something changed, until the function that it gives is called. @param {() => void} listener */
-  subscribe(listener) {
-    this.#listeners.add(listener);
-    return () => void this.#listeners.delete(listener);
-  }
-
-  /** Something changed: shown once for all changes of a turn. */
-  changed() {
-    if (!this.#told) return;
-    this.#told = false;
-    queueMicrotask(() => {
-      this.#told = true;
-      for (const listener of this.#listeners) listener();
-    });
-  }
-
   /** Goes on with the session that this browser has, if it has one. */
   async start() {
-    const session = await tokens.load();
+    await super.start();
     this.#session.abort();
     this.#session = new AbortController();
     this.#reset();
-    this.me = session?.userId;
     this.changed();
     if (!this.me) return;
     this.outbox.load(this.me, this.#session.signal);
     this.push.listen(this.#session.signal);
     this.push.load().catch(() => {});
     void follow(this, this.#session.signal);
-  }
-
-  /** @param {{ email: string, password: string }} credentials */
-  async signIn(credentials) {
-    await this.parlor.signIn({ ...credentials, device: device() });
-    await this.start();
   }
 
   /** @param {boolean} [everywhere] */
@@ -149,43 +112,5 @@ export class App {
     const to = address(route);
     if (location.hash === to) return;
     location.hash = to;
-  }
-
-  /** Says something in passing. @param {string} text @param {"error" | "info"} [kind] */
-  toast(text, kind = "info") {
-    const toast = { id: Math.random(), text, kind };
-    this.toasts = [...this.toasts.slice(-2), toast];
-    setTimeout(() => {
-      this.toasts = this.toasts.filter((one) => one !== toast);
-      this.changed();
-    }, TOAST);
-    this.changed();
-  }
-
-  /** Does something that may be refused, and says so if it is. Gives whether it was done. @param {() => Promise<unknown>} work */
-  async attempt(work) {
-    try {
-      await work();
-      return true;
-    } catch (error) {
-      await this.failed(error);
-      return false;
-    }
-  }
-
-  /** Says what went wrong. @param {unknown} error */
-  async failed(error) {
-    if (error instanceof DOMException && error.name === "AbortError") return;
-    if (error instanceof SignedOutError) {
-      this.toast("Your session has ended. Sign in again.", "error");
-      return this.start();
-    }
-    this.toast(explain(error), "error");
-  }
-
-  /** Has screen readers say it. @param {string} text */
-  announce(text) {
-    this.announcement = text;
-    this.changed();
   }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use parlor_tests::{Server, Store, User};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::{NOBODY, assert_all_asked, assert_command, assert_query, assert_time, members, no_body};
@@ -33,8 +34,27 @@ async fn contract(store: Store) {
     paging(&ann, &bob, &eve).await;
     reading(&ann, &bob).await;
     searching(&ann, &bob, &eve).await;
-    ann.feed(None).await.until("caught-up").await;
+    listening(&ann, &bob, &eve).await;
     assert_all_asked(api, &["/v1/conversations", "/v1/unread-count", "/v1/messages", "/v1/stream"]).await;
+}
+
+/// Live delivery opens by a header or a ticket; who types is told to those who are in, and recorded nowhere.
+async fn listening(ann: &User, bob: &User, eve: &User) {
+    let room = ann.direct(bob).await;
+    let mut feed = ann.feed(None).await;
+    feed.until("caught-up").await;
+    let typing = format!("/v1/conversations/{room}/typing");
+    bob.call(Method::POST, &typing).expect(204).await;
+    eve.call(Method::POST, &typing).refused(404, "not-found").await;
+    let told = feed.until("typing").await.pop().unwrap();
+    assert_eq!((told.cursor, &told.data), (None, &json!({"conversationId": room, "userId": bob.id})));
+
+    let issued = ann.call(Method::POST, "/v1/stream/ticket").expect(201).await.json();
+    assert_eq!(members(&issued), ["expiresIn", "ticket"]);
+    let path = format!("/v1/stream?ticket={}", issued["ticket"].as_str().unwrap());
+    let opened = ann.api.get(&path).builder().send().await.unwrap();
+    assert_eq!(opened.status().as_u16(), 200);
+    ann.api.get(&path).refused(401, "unauthenticated").await;
 }
 
 const CONVERSATION: [&str; 10] = [

@@ -28,7 +28,36 @@ async fn contract(store: Store) {
     let (ann, bob) = (User::sign_up(api, "Ann").await, User::sign_up(api, "Bob").await);
     telling(&server, &admin, &key, &ann, &bob).await;
     preferring(&ann, &bob).await;
+    pushing(&ann, &bob).await;
     assert_all_asked(api, &["/v1/notifications"]).await;
+}
+
+/// A browser is named once however often it is said, seen by its owner alone, and let go of.
+async fn pushing(ann: &User, bob: &User) {
+    let key = ann.get("/v1/notifications/push/key").expect(200).await;
+    assert_eq!(members(&key.json()), ["publicKey"]);
+    let all = "/v1/notifications/push/subscriptions";
+    // The keys are those of the example in RFC 8291.
+    let body = json!({"endpoint": "https://push.example.invalid/ann", "keys": {
+        "p256dh": "BCVxsr7N_eNgVRqvHtD0zTZsEc6-VV-JvLexhqUzORcxaOzi6-AYWXvTBHm4bjyPjs7Vd8pZGH6SRpkNtoIAiw4",
+        "auth": "BTBZMqHH6r4Tts7J_aSIgg",
+    }});
+    let made = ann.post(all, &body).expect(201).await;
+    assert_command(&made);
+    assert_eq!(ann.post(all, &body).expect(201).await.text("id"), made.text("id"));
+    let shown = ann.get(all).after(&made.position()).expect(200).await;
+    assert_query(&shown);
+    let [browser] = &shown.items()[..] else { panic!("{shown:?}") };
+    assert_eq!(members(browser), ["createdAt", "current", "id", "service"]);
+    assert_eq!(
+        (&browser["service"], &browser["current"]),
+        (&json!("https://push.example.invalid"), &json!(true))
+    );
+    assert_eq!(bob.get(all).expect(200).await.items(), Vec::<Value>::new());
+    let one = format!("{all}/{}", made.text("id"));
+    bob.delete(&one).refused(404, "not-found").await;
+    ann.delete(&one).expect(204).await;
+    assert_eq!(ann.get(all).expect(200).await.items(), Vec::<Value>::new());
 }
 
 async fn telling(server: &Server, admin: &User, key: &str, ann: &User, bob: &User) {
