@@ -108,7 +108,9 @@ test("a command is found by its correlation, and its way is drawn through the se
   await go(guest, "#/events", "Events");
   await page.getByLabel("Correlation").fill(CORRELATION);
   await page.getByRole("button", { name: "Find" }).click();
-  await page.getByRole("link", { name: /^The way of message\.sent/ }).click();
+  const ways = page.getByRole("link", { name: /^The way of message\.sent/ });
+  await until(async () => (await ways.count()) === 1, "what is found to take the place of what there was");
+  await ways.click();
   await page.getByText("2 events in 2 services, 1 notification").waitFor();
   const cards = page.locator(".way-card");
   const told = await cards.allInnerTexts();
