@@ -41,4 +41,4 @@ pub use server::{Options, Server};
 pub use socket::Socket;
 pub use store::Store;
 pub use user::User;
-pub use wait::eventually;
+pub use wait::{eventually, within};

@@ -8,13 +8,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use parlor_tests::{Api, Cluster, User};
+use parlor_tests::{Api, Cluster, User, within};
 
 use crate::stage::whole_cluster;
 
 const PAIRS: usize = 32;
 /// How long each measurement lasts.
 const LASTS: Duration = Duration::from_secs(10);
+/// How long notifications may take to catch up with that.
+const DRAINED: Duration = Duration::from_mins(5);
 /// Messages a second, at which delays are measured.
 const RATE: u32 = 200;
 /// From the acknowledgement of a message to its notification being queryable, p99.
@@ -42,6 +44,17 @@ async fn figures_of_a_cluster() {
         let many = times.len() as f64 / LASTS.as_secs_f64();
         println!("SendMessage, {PAIRS} clients, {name}: {many:.0}/s, {}", told(&mut times));
     }
+    // What was sent flat out is told of first; a queue of it is no delay of what comes afterwards.
+    let began = Instant::now();
+    for pair in &pairs {
+        let last = pair.sender.say(&pair.room, "the last of them").await;
+        let told = async || {
+            let asked = pair.reader.get("/v1/notifications?limit=1").after(&last.position()).attempt().await;
+            asked.ok().filter(|reply| reply.status == 200)
+        };
+        within(DRAINED, told).await.expect("notifications catch up");
+    }
+    println!("notifications had caught up {:.1?} later", began.elapsed());
     let (mut commands, mut delays) = steady(&cluster, &pairs, true).await;
     println!("SendMessage at {RATE}/s: {}", told(&mut commands));
     println!("until its notification is queryable: {}", told(&mut delays));
