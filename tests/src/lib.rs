@@ -12,7 +12,8 @@
 //! | `PARLOR_TEST_KAFKA` | the Kafka broker for that |
 //! | `PARLOR_TEST_XTASK` | the binary that starts clusters; built with cargo if not set |
 //! | `PARLOR_TEST_SEED` | repeats a random run; each prints its seed |
-//! | `PARLOR_TEST_CYCLES` | how often the crash tests kill the server, instead of their short form |
+//! | `PARLOR_TEST_CYCLES` | how often what a test repeats (kills, newcomers) is repeated, instead of its short form |
+//! | `PARLOR_TEST_OUTAGE_SECONDS` | how long Kafka stays away, instead of for as long as the messages take |
 
 pub mod binary;
 pub mod cast;
@@ -22,6 +23,7 @@ pub mod damage;
 pub mod demo;
 pub mod dice;
 pub mod feed;
+pub mod length;
 pub mod log;
 pub mod model;
 pub mod place;
@@ -37,6 +39,7 @@ pub use client::{Api, Call, Reply};
 pub use cluster::Cluster;
 pub use dice::Dice;
 pub use feed::{Feed, FeedEvent, Heard};
+pub use length::{cycles, length};
 pub use server::{Options, Server};
 pub use socket::Socket;
 pub use store::Store;

@@ -2,18 +2,16 @@
 
 use std::time::Duration;
 
-use parlor_tests::{User, eventually};
+use parlor_tests::{User, eventually, length};
 use serde_json::json;
 
 use crate::stage::{journal, page, told_of, whole_cluster};
 
 const MESSAGES: usize = 50;
 
-/// How long Kafka stays away; `PARLOR_TEST_OUTAGE_SECONDS` says otherwise. At least as long as it takes to send all.
+/// How long Kafka stays away; at least as long as it takes to send all.
 fn outage() -> Duration {
-    std::env::var("PARLOR_TEST_OUTAGE_SECONDS")
-        .ok()
-        .map_or(Duration::ZERO, |text| Duration::from_secs(text.parse().expect("a number of seconds")))
+    Duration::from_secs(length("PARLOR_TEST_OUTAGE_SECONDS", 0) as u64)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

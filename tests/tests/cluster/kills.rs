@@ -4,20 +4,16 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use futures::future::join_all;
 use parlor_tests::log::assert_gapless;
-use parlor_tests::{Cluster, Dice, User, eventually};
+use parlor_tests::{Cluster, Dice, User, cycles, eventually};
 
 use crate::stage::{cluster, journal, page, say_until_acknowledged};
 
 const SENDERS: usize = 6;
 
-/// How many kills; `PARLOR_TEST_CYCLES` says otherwise.
-fn kills() -> usize {
-    std::env::var("PARLOR_TEST_CYCLES").ok().map_or(6, |text| text.parse().expect("a number"))
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chat_processes_killed_under_load_lose_nothing_and_double_nothing() {
     let Some(mut cluster) = cluster().await else { return };
+    let kills = cycles(6);
     let mut dice = Dice::new("kills of chat processes");
     let api = cluster.api();
     let host = User::sign_up(&api, "Host").await;
@@ -37,7 +33,7 @@ async fn chat_processes_killed_under_load_lose_nothing_and_double_nothing() {
         replies
     }));
     let killing = async {
-        for _ in 0..kills() {
+        for _ in 0..kills {
             more(&sent, 20 + dice.below(60)).await;
             let victims: &[&str] = match dice.below(5) {
                 0 | 1 => &["chat-1"],
@@ -51,7 +47,7 @@ async fn chat_processes_killed_under_load_lose_nothing_and_double_nothing() {
     };
     let (replies, ()) = tokio::join!(sending, killing);
     let replies = replies.concat();
-    println!("{} kills, {} messages", kills(), replies.len());
+    println!("{kills} kills, {} messages", replies.len());
     let (said, last) = journal(&replies);
     assert_eq!(page(&host, &room, &last).await, said);
     assert_eq!(host.unread(&room, &last).await, said.len() as u64);

@@ -1,14 +1,9 @@
 //! Somebody registers, and at once a conversation with them begins: three services, and no token is ever too new.
 
-use parlor_tests::User;
+use parlor_tests::{User, cycles};
 use serde_json::json;
 
 use crate::stage::cluster;
-
-/// How often; `PARLOR_TEST_CYCLES` says otherwise.
-fn times() -> usize {
-    std::env::var("PARLOR_TEST_CYCLES").ok().map_or(100, |text| text.parse().expect("a number"))
-}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_registers_can_be_talked_to_at_once_every_time() {
@@ -16,7 +11,8 @@ async fn whoever_registers_can_be_talked_to_at_once_every_time() {
     let api = cluster.api();
     let ann = User::sign_up(&api, "Ann").await;
     let mut slowest = std::time::Duration::ZERO;
-    for number in 0..times() {
+    let times = cycles(100);
+    for number in 0..times {
         let name = format!("Newcomer {number}");
         let email = format!("newcomer.{number}@example.org");
         let body = json!({"email": email, "password": parlor_tests::user::PASSWORD, "displayName": name});
@@ -31,5 +27,5 @@ async fn whoever_registers_can_be_talked_to_at_once_every_time() {
             assert!(people.iter().any(|one| one["displayName"] == *name), "{people:?}");
         }
     }
-    println!("{} newcomers, known in chat after {slowest:?} at the slowest", times());
+    println!("{times} newcomers, known in chat after {slowest:?} at the slowest");
 }

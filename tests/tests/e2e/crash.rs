@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use parlor_tests::log::{SERVICES, assert_gapless};
 use parlor_tests::model::{Room, Said};
-use parlor_tests::{Call, Dice, Reply, Server, Store, User, eventually};
+use parlor_tests::{Call, Dice, Reply, Server, Store, User, cycles, eventually};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,10 +21,6 @@ async fn nothing_acknowledged_is_lost_or_doubled_by_kills_on_postgresql() {
     if let Some(store) = Store::postgres() {
         kills_under_load(store, cycles(10), cycles(10)).await;
     }
-}
-
-fn cycles(short: usize) -> usize {
-    std::env::var("PARLOR_TEST_CYCLES").ok().map_or(short, |text| text.parse().expect("a number"))
 }
 
 const WORKERS: usize = 8;
