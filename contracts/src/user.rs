@@ -133,7 +133,8 @@ mod tests {
         futures::executor::block_on(async {
             let (name, data) = keyring.encode_parts(id, &event).await.expect("an event can be encoded");
             assert_eq!(name, "user-created.v1");
-            assert!(!String::from_utf8_lossy(&data).contains("Zo"), "{data:?}");
+            // The whole name: a sealed text may hold any two letters by chance, but never an "ë".
+            assert!(!String::from_utf8_lossy(&data).contains("Zoë"), "{data:?}");
             let back = cqrs_core::decode_parts::<UserEvent>(&name, &data, id, keyring.keys());
             assert_eq!(back.expect("it is what was encoded"), event);
         });
