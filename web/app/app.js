@@ -53,12 +53,12 @@ export class App extends Page {
     this.loaded = false;
   }
 
-  /** Goes on with the session that this browser has, if it has one. */
-  async start() {
-    await super.start();
+  /** @param {string | undefined} me */
+  begin(me) {
     this.#session.abort();
     this.#session = new AbortController();
     this.#reset();
+    super.begin(me);
     this.changed();
     if (!this.me) return;
     this.outbox.load(this.me, this.#session.signal);

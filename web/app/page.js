@@ -26,7 +26,13 @@ export class Page {
 
   /** Goes on with the session that this browser has, if it has one. @returns {Promise<void>} */
   async start() {
-    this.me = (await tokens.load())?.userId;
+    this.begin((await tokens.load())?.userId);
+  }
+
+  /** From now on it is this one's page. What is of whoever was here before ends in the same turn, so that nothing of theirs
+   * is ever taken for somebody else's. @param {string | undefined} me */
+  begin(me) {
+    this.me = me;
   }
 
   /** Calls whenever something changed, until the function that it gives is called. @param {() => void} listener */

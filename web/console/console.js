@@ -31,11 +31,11 @@ export class Console extends Page {
     });
   }
 
-  /** Goes on with the session that this browser has, if it has one. It is the web client's, too. */
-  async start() {
-    await super.start();
+  /** The session is the web client's, too. @param {string | undefined} me */
+  begin(me) {
     this.#session.abort();
     this.#session = new AbortController();
+    super.begin(me);
     this.services.clear();
     this.silent.clear();
     this.rates = new Rates();
