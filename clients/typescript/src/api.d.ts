@@ -208,15 +208,15 @@ export type HandlerState = {
   behind: number;
   /** For how many milliseconds the oldest of these has been waiting; null where there is none, or its time isn't known here. */
   behindMs?: number | null;
-  /** Where and why it stands still, if it does; tried again by itself. */
+  /** Where and why it stands still, if it does. */
   error?: string | null;
   /** The service whose log it is. */
   follows: string;
   /** The process that holds its lease, where there can be several. */
   holder?: string | null;
-  /** `view`, `reactor`, `relay`, or `follower` for what keeps nothing. */
+  /** `view`, `reactor`, `relay`, `follower` for what keeps nothing; `webhook` or `push` for what sends events out. */
   kind: string;
-  /** Its name. */
+  /** Its name; a webhook's is its receiver's. */
   name: string;
   /** The newest position there. */
   newest: string;
@@ -226,7 +226,10 @@ export type HandlerState = {
   runs: string;
   /** The log that it follows, or `SERVICE.public` for what another service makes public. */
   source: string;
-  /** `live`, `rebuilding`, or `stuck` with the error. */
+  /**
+   * `live`, `rebuilding`, `stuck` with the error and tried again by itself; of what sends events out also `parked`, which
+   * somebody has to try again, and `paused`.
+   */
   state: string;
 };
 

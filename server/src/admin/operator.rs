@@ -32,6 +32,8 @@ pub struct Operator {
     health: Arc<Health>,
     pub(super) rebuilds: Rebuilds,
     pub(super) commands: CommandsSeen,
+    /// What leaves for others' addresses, where notification runs in this process.
+    pub(super) leaving: Option<parlor_notification::Deps>,
 }
 
 /// A service of the process, as far as operators look at it.
@@ -84,6 +86,7 @@ impl Operator {
             health,
             rebuilds: Rebuilds::default(),
             commands: instance.commands.clone(),
+            leaving: instance.leaving.clone(),
         }
     }
 

@@ -107,6 +107,7 @@ pub(super) const KEYS: &[Key] = &[
         .unset("\"smtps://user:password@mail.example.org\"")
         .secret(),
     key("mail.from", "Who the mails are from."),
+    key("outbound.enabled", "Whether webhooks' messages and pushed notifications leave. False for a copy of an instance that is only tried out."),
     key("outbound.allow_networks", "Networks that webhooks and pushes may reach though they aren't public, and without TLS: [\"10.20.0.0/16\"]."),
     key("outbound.ca_file", "The certificates (PEM) that receivers' must be signed by. Unless set, those that Mozilla trusts.")
         .unset("\"/etc/parlor/outbound-ca.pem\""),

@@ -16,6 +16,7 @@ use super::{BadValue, Config};
 #[serde(default, deny_unknown_fields)]
 #[expect(missing_docs, reason = "documented in the table of keys")]
 pub struct OutboundConfig {
+    pub enabled: bool,
     pub allow_networks: Vec<IpNet>,
     pub ca_file: Option<PathBuf>,
     pub timeout_ms: u64,
@@ -42,8 +43,8 @@ pub struct PushConfig {
 
 impl Default for OutboundConfig {
     fn default() -> Self {
-        let OutboundSettings { allow_networks, ca_file, timeout } = OutboundSettings::default();
-        Self { allow_networks, ca_file, timeout_ms: timeout.as_millis() as u64 }
+        let OutboundSettings { enabled, allow_networks, ca_file, timeout } = OutboundSettings::default();
+        Self { enabled, allow_networks, ca_file, timeout_ms: timeout.as_millis() as u64 }
     }
 }
 
@@ -64,6 +65,7 @@ impl Config {
     pub fn leaving(&self) -> LeavingSettings {
         LeavingSettings {
             outbound: OutboundSettings {
+                enabled: self.outbound.enabled,
                 allow_networks: self.outbound.allow_networks.clone(),
                 ca_file: self.outbound.ca_file.clone(),
                 timeout: Duration::from_millis(self.outbound.timeout_ms),

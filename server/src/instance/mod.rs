@@ -152,7 +152,7 @@ pub struct Instance {
     /// What commands come to.
     pub commands: CommandsSeen,
     outbox: Option<OutboxWorker>,
-    leaving: Option<parlor_notification::Deps>,
+    pub(crate) leaving: Option<parlor_notification::Deps>,
 }
 
 impl Instance {
@@ -227,7 +227,10 @@ impl Instance {
             tasks.spawn(async move { tend_keys(&auth, stopped).await });
         }
         if let Some(leaving) = self.leaving.filter(|_| mode == RunMode::Follow) {
-            let holder = self.ground.clock.fresh_id();
+            // The holder that the service's handlers have, too: operators see where it runs.
+            let mut services = self.services.iter();
+            let own = services.find(|service| service.service == ServiceName::Notification);
+            let holder = own.map_or_else(|| self.ground.clock.fresh_id(), |own| own.events.holder());
             tasks.spawn(parlor_notification::deliver(leaving, holder, stop.clone()));
         }
         // Ends when the auth service is dropped; mails that are left are in nobody's way.

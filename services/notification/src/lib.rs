@@ -15,6 +15,7 @@ pub mod notification;
 pub mod notify_of_chat;
 pub mod notify_of_sign_ins;
 pub mod outbound;
+pub mod outgoing;
 pub mod preferences;
 pub mod problems;
 pub mod publish;
@@ -122,6 +123,7 @@ pub enum LeavingError {
 pub struct Leaving {
     sources: Vec<Arc<dyn EventSource>>,
     key: InstanceKey,
+    enabled: bool,
     outbound: Outbound,
     vapid: Arc<Vapid>,
     pace: Pace,
@@ -138,6 +140,7 @@ impl Leaving {
         Ok(Self {
             sources,
             key: InstanceKey::new(secret),
+            enabled: settings.outbound.enabled,
             outbound: Outbound::new(&settings.outbound)?,
             vapid: Arc::new(Vapid::of_instance(secret, settings.contact)?),
             pace: settings.pace,
@@ -152,9 +155,17 @@ impl Leaving {
     }
 }
 
-/// Sends what leaves, in whichever process holds the lease for it, until `stop` turns true.
+/// The lease of whoever sends what leaves.
+const DELIVERIES: &str = "deliveries";
+
+/// Sends what leaves, in whichever process holds the lease for it, until `stop` turns true; nothing where that is switched
+/// off, and places stay where they are.
 pub async fn deliver(deps: Deps, holder: Uuid, stop: watch::Receiver<bool>) {
     let Deps { store, tokens, leaving } = deps;
+    if !leaving.enabled {
+        tracing::warn!("outbound.enabled is false: no message of a webhook and no notification is sent out");
+        return;
+    }
     let deliveries = Arc::new(Deliveries {
         webhooks: Webhooks::new(&store.log),
         standings: Standings::new(&store.log),
@@ -193,7 +204,7 @@ pub async fn deliver(deps: Deps, holder: Uuid, stop: watch::Receiver<bool>) {
             }
         }
     };
-    Box::pin(while_leased(&*store.log, "deliveries", holder, stop, work)).await;
+    Box::pin(while_leased(&*store.log, DELIVERIES, holder, stop, work)).await;
 }
 
 /// Every command with its handler.

@@ -1,17 +1,12 @@
 //! Webhooks through kills: nothing is left out, nothing comes out of order, and what comes again says so.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
 
-use axum::Router;
-use axum::body::Bytes;
-use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
 use parlor_tests::cast::administrator;
 use parlor_tests::{Dice, Options, Server, Store, User, eventually};
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
+
+use crate::receiver::Receiver;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_webhook_misses_nothing_through_kills_on_sqlite() {
@@ -25,36 +20,12 @@ async fn a_webhook_misses_nothing_through_kills_on_postgresql() {
     }
 }
 
-/// What a receiver took: the message's id, and what it tells of.
-type Taken = Vec<(String, Value)>;
-
-/// A receiver that refuses every seventh message once.
-#[derive(Clone, Default)]
-struct Receiver {
-    taken: Arc<Mutex<Taken>>,
-    asked: Arc<AtomicUsize>,
-}
-
-async fn take(State(receiver): State<Receiver>, headers: HeaderMap, body: Bytes) -> StatusCode {
-    if receiver.asked.fetch_add(1, Ordering::SeqCst) % 7 == 6 {
-        return StatusCode::SERVICE_UNAVAILABLE;
-    }
-    let id = headers["webhook-id"].to_str().unwrap().to_owned();
-    let body = serde_json::from_slice(&body).unwrap();
-    receiver.taken.lock().unwrap().push((id, body));
-    StatusCode::NO_CONTENT
-}
-
 /// Messages between two kills.
 const MESSAGES: usize = 12;
 
 async fn a_webhook_misses_nothing(store: Store, kills: usize) {
     let mut dice = Dice::new("webhooks through kills");
-    let receiver = Receiver::default();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-    let url = format!("http://{}/hook", listener.local_addr().unwrap());
-    let router = Router::new().fallback(take).with_state(receiver.clone());
-    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let receiver = Receiver::plain(7).await;
     let settings = vec![
         ("PARLOR_OUTBOUND_ALLOW_NETWORKS", "127.0.0.0/8".to_owned()),
         ("PARLOR_WEBHOOKS_FIRST_RETRY_MS", "20".to_owned()),
@@ -63,7 +34,7 @@ async fn a_webhook_misses_nothing(store: Store, kills: usize) {
     let admin = administrator(&server).await;
     let (ann, bob) = (User::sign_up(server.api(), "Ann").await, User::sign_up(server.api(), "Bob").await);
     let room = ann.direct(&bob).await;
-    let hook = json!({"url": url, "events": ["chat.message-sent"]});
+    let hook = json!({"url": receiver.url(), "events": ["chat.message-sent"]});
     let made = eventually("the other services are heard of", async || {
         let reply = admin.post("/v1/webhooks", &hook).send().await;
         (reply.status == 201).then_some(reply)
@@ -78,7 +49,7 @@ async fn a_webhook_misses_nothing(store: Store, kills: usize) {
         }
         // Wherever the deliveries are just then.
         let goal = said.len() - dice.below(MESSAGES);
-        let some = async || (receiver.taken.lock().unwrap().len() >= goal).then_some(());
+        let some = async || (receiver.taken().len() >= goal).then_some(());
         eventually("deliveries go on", some).await;
         server.kill().await;
         server.start_again().await;
@@ -86,11 +57,11 @@ async fn a_webhook_misses_nothing(store: Store, kills: usize) {
     let last = said.last().cloned().unwrap();
     let message = |body: &Value| body["data"]["messageId"].as_str().unwrap_or_default().to_owned();
     eventually("the last message is delivered", async || {
-        receiver.taken.lock().unwrap().iter().any(|(_, body)| message(body) == last).then_some(())
+        receiver.taken().iter().any(|(_, body)| message(body) == last).then_some(())
     })
     .await;
 
-    let taken = receiver.taken.lock().unwrap().clone();
+    let taken = receiver.taken();
     let (mut ids, mut first) = (BTreeSet::new(), Vec::new());
     for (id, body) in &taken {
         if ids.insert(id.clone()) {
@@ -106,5 +77,4 @@ async fn a_webhook_misses_nothing(store: Store, kills: usize) {
         (shown.status == 200 && shown.json()["lag"] == 0 && shown.json()["state"] == "active").then_some(())
     })
     .await;
-    serving.abort();
 }

@@ -55,7 +55,7 @@ export function Frame() {
     document.title = `${way ? "The way of a command" : shown?.label} · Parlor console`;
     main.current?.scrollTo(0, 0);
   }, [place, way]);
-  const parked = desk.overviews.reduce((sum, service) => sum + service.parked, 0);
+  const parked = desk.overviews.reduce((sum, service) => sum + service.parked + parkedReceivers(service).size, 0);
   return html`<div class="desk">
     <a class="skip" href="#main" onClick=${(event) => (event.preventDefault(), main.current?.focus())}>Skip to the page</a>
     <nav class="rail" aria-label="Places">
@@ -77,6 +77,10 @@ export function Frame() {
     </main>
   </div>`;
 }
+
+/** Whom nothing is sent to until somebody tries again. @param {import("../../../clients/typescript/src/api.js").Overview} service */
+const parkedReceivers = ({ handlers }) =>
+  new Set(handlers.filter(({ state }) => state === "parked").map(({ name }) => name));
 
 /** A place's heading, with what can be done there. */
 export function Head({ title, children = undefined, note = undefined }) {

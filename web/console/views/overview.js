@@ -13,6 +13,8 @@ import { Sparkline } from "./sparkline.js";
 function health({ handlers }) {
   const stuck = handlers.filter(({ state }) => state === "stuck").length;
   if (stuck > 0) return { state: "stuck", text: `${stuck} stuck` };
+  const parked = new Set(handlers.filter((handler) => handler.state === "parked").map(({ name }) => name)).size;
+  if (parked > 0) return { state: "stuck", text: `${parked} parked` };
   const rebuilding = handlers.filter(({ state }) => state === "rebuilding").length;
   if (rebuilding > 0) return { state: "rebuilding", text: "rebuilding" };
   return { state: "live", text: "live" };
@@ -22,7 +24,11 @@ export function Overview() {
   const desk = useDesk();
   const stuck = desk.overviews.flatMap((service) =>
     service.handlers
-      .filter(({ state }) => state === "stuck")
+      // What sends out follows several logs, and stands still as one.
+      .filter(
+        ({ state, name }, n, all) =>
+          state === "stuck" && all.findIndex((one) => one.name === name && one.state === state) === n,
+      )
       .map((handler) => ({ ...handler, service: service.service })),
   );
   return html`<${Head} title="Overview" note="Every service, second by second." />
@@ -32,12 +38,12 @@ export function Overview() {
       html`<section class="card is-alarm" aria-labelledby="stuck"><h2 id="stuck">Standing still</h2>
         <ul class="stack">${stuck.map(
           ({ service, name, source, error }) =>
-            html`<li key=${`${service}${name}${source}`}><b>${name}</b> of ${service}, before an event of ${source}: <span dir="auto">${error}</span></li>`,
+            html`<li key=${`${service}${name}${source}`}><b dir="auto">${name}</b> of ${service}, before an event of ${source}: <span dir="auto">${error}</span></li>`,
         )}</ul><p class="hint">It is tried again by itself, and the others go on.</p></section>`
     }
     <section class="card" aria-labelledby="flow">
       <h2 id="flow">From logs to views</h2>
-      <p class="soft map-hint">Each log on the left, each follower on the right. A line moves while events pass along it.</p>
+      <p class="soft map-hint">Each log on the left, each follower on the right, and what leaves for receivers outside last. A line moves while events pass along it.</p>
       <${FlowMap} overviews=${desk.overviews} rates=${desk.rates} />
       <${FlowList} />
     </section>`;

@@ -62,10 +62,17 @@ export function Way() {
     }
     ${
       events > 0 &&
+      ways?.some(({ complete }) => !complete) &&
+      html`<p class="hint way-part">5,000 events are looked at, and the log of ${list.format(ways.filter(({ complete }) => !complete).map(({ service }) => service))} goes on beyond them: there may be more to this way.</p>`
+    }
+    ${
+      events > 0 &&
       html`<p class="way-sum" role="status">${plural(events, "event")} in ${plural(new Set(ways?.filter((way) => way.events.length > 0).map(({ service }) => service)).size, "service")}, ${plural(notified?.length ?? 0, "notification")}</p>
       <section class="card way" aria-label="The way" tabindex="0"><ol class="way-steps">${roots.map((command, n) => html`<${CommandStep} key=${n} command=${command} />`)}</ol></section>`
     }`;
 }
+
+const list = new Intl.ListFormat("en", { type: "conjunction" });
 
 /** @param {number} n @param {string} what */
 const plural = (n, what) => `${n} ${what}${n === 1 ? "" : "s"}`;

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 use uuid::Uuid;
 
 use super::{Console, answer};
+use crate::admin::Operator;
 use crate::admin::operator::Kept;
 use crate::admin::rebuilds::{RebuildState, Rebuilds};
 use crate::roles::ServiceName;
@@ -52,9 +53,9 @@ pub(crate) struct LogState {
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct HandlerState {
-    /// Its name.
+    /// Its name; a webhook's is its receiver's.
     name: String,
-    /// `view`, `reactor`, `relay`, or `follower` for what keeps nothing.
+    /// `view`, `reactor`, `relay`, `follower` for what keeps nothing; `webhook` or `push` for what sends events out.
     kind: String,
     /// The log that it follows, or `SERVICE.public` for what another service makes public.
     source: String,
@@ -68,9 +69,10 @@ pub(crate) struct HandlerState {
     behind: u64,
     /// For how many milliseconds the oldest of these has been waiting; null where there is none, or its time isn't known here.
     behind_ms: Option<u64>,
-    /// `live`, `rebuilding`, or `stuck` with the error.
+    /// `live`, `rebuilding`, `stuck` with the error and tried again by itself; of what sends events out also `parked`, which
+    /// somebody has to try again, and `paused`.
     state: String,
-    /// Where and why it stands still, if it does; tried again by itself.
+    /// Where and why it stands still, if it does.
     error: Option<String>,
     /// Where it runs: `here`, `elsewhere` (in another process) or `nowhere`.
     runs: String,
@@ -97,31 +99,26 @@ pub(super) async fn overview(
     let now = operator.clock.now();
     let mut handlers = Vec::new();
     for progress in kept.events.progress() {
-        let behind = progress.head.0.saturating_sub(progress.position.0);
-        let follows = ServiceName::of_source(progress.source);
-        let log = follows.and_then(|service| operator.kept(service));
-        let behind_ms = match log {
-            Some(log) if behind > 0 => waiting_since(log, progress.position).await?.map(|since| {
-                u64::try_from(now.as_millisecond() - since.as_millisecond()).unwrap_or_default()
-            }),
-            _ => None,
-        };
+        let lag = Lag::of(operator, progress.source, progress.position, progress.head, now).await?;
         let (runs, holder) = holders.where_runs(progress.handler);
         let kind = kept.kind_of(progress.handler);
         handlers.push(HandlerState {
             name: progress.handler.to_owned(),
             kind: kind.to_owned(),
             source: progress.source.to_owned(),
-            follows: follows.map_or(progress.source, ServiceName::name).to_owned(),
+            follows: lag.follows,
             position: progress.position.to_string(),
             newest: progress.head.to_string(),
-            behind,
-            behind_ms,
+            behind: lag.behind,
+            behind_ms: lag.behind_ms,
             state: state(&operator.rebuilds, progress.handler, kind, progress.error.is_some()).to_owned(),
             error: progress.error,
             runs: runs.to_owned(),
             holder,
         });
+    }
+    if let Some(leaving) = operator.leaving.as_ref().filter(|_| kept.service == ServiceName::Notification) {
+        handlers.extend(outgoing(operator, leaving, &holders, now).await?);
     }
     let parked = kept.store.log.parked_count().await.map_err(cqrs_core::Failure::from)?;
     Ok(answer(&Overview {
@@ -137,6 +134,64 @@ pub(super) async fn overview(
         handlers,
         parked,
     }))
+}
+
+/// What sends events out, once for each log that it follows.
+async fn outgoing(
+    operator: &Operator,
+    leaving: &parlor_notification::Deps,
+    holders: &Holders,
+    now: Timestamp,
+) -> Result<Vec<HandlerState>, cqrs_core::Failure> {
+    let sender = parlor_notification::outgoing::sender(leaving).await?;
+    let mut handlers = Vec::new();
+    for one in parlor_notification::outgoing::outgoing(leaving).await? {
+        let lag = Lag::of(operator, one.source, one.position, one.newest, now).await?;
+        let (runs, holder) = holders.who_holds(sender);
+        handlers.push(HandlerState {
+            name: one.name,
+            kind: one.kind.to_owned(),
+            source: one.source.to_owned(),
+            follows: lag.follows,
+            position: one.position.to_string(),
+            newest: one.newest.to_string(),
+            behind: lag.behind,
+            behind_ms: lag.behind_ms,
+            state: one.state.to_owned(),
+            error: one.problem,
+            runs: runs.to_owned(),
+            holder,
+        });
+    }
+    Ok(handlers)
+}
+
+/// What lies between a place and a log's end.
+struct Lag {
+    follows: String,
+    behind: u64,
+    behind_ms: Option<u64>,
+}
+
+impl Lag {
+    async fn of(
+        operator: &Operator,
+        source: &'static str,
+        position: Position,
+        newest: Position,
+        now: Timestamp,
+    ) -> Result<Self, cqrs_core::Failure> {
+        let behind = newest.0.saturating_sub(position.0);
+        let follows = ServiceName::of_source(source);
+        let log = follows.and_then(|service| operator.kept(service));
+        let behind_ms = match log {
+            Some(log) if behind > 0 => waiting_since(log, position).await?.map(|since| {
+                u64::try_from(now.as_millisecond() - since.as_millisecond()).unwrap_or_default()
+            }),
+            _ => None,
+        };
+        Ok(Self { follows: follows.map_or(source, ServiceName::name).to_owned(), behind, behind_ms })
+    }
 }
 
 /// When the event after `position` was committed.
@@ -172,10 +227,17 @@ impl Holders {
         match self.leased.get(handler) {
             // It runs in each process.
             None => ("here", None),
-            Some(_) if self.alone => ("here", None),
-            Some(None) => ("nowhere", None),
-            Some(Some(holder)) if *holder == self.this => ("here", Some(*holder)),
-            Some(Some(holder)) => ("elsewhere", Some(*holder)),
+            Some(holder) => self.who_holds(*holder),
+        }
+    }
+
+    /// The same for what runs once, by who holds its lease.
+    fn who_holds(&self, holder: Option<Uuid>) -> (&'static str, Option<Uuid>) {
+        match holder {
+            _ if self.alone => ("here", None),
+            None => ("nowhere", None),
+            Some(holder) if holder == self.this => ("here", Some(holder)),
+            Some(holder) => ("elsewhere", Some(holder)),
         }
     }
 }

@@ -20,6 +20,9 @@ pub use target::{BadTarget, MAX_URL, Target};
 /// How requests leave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboundSettings {
+    /// Whether any leave by themselves: webhooks' messages and pushed notifications. An instance that is a copy of another
+    /// one is tried out without.
+    pub enabled: bool,
     /// Networks that may be reached though they are private, and without TLS.
     pub allow_networks: Vec<IpNet>,
     /// The authorities (PEM) that receivers' certificates must be signed by; unless set, those that Mozilla trusts.
@@ -30,6 +33,6 @@ pub struct OutboundSettings {
 
 impl Default for OutboundSettings {
     fn default() -> Self {
-        Self { allow_networks: Vec::new(), ca_file: None, timeout: Duration::from_secs(15) }
+        Self { enabled: true, allow_networks: Vec::new(), ca_file: None, timeout: Duration::from_secs(15) }
     }
 }

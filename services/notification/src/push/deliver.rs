@@ -25,7 +25,7 @@ use crate::outbound::{Answered, Outbound, Post};
 use crate::preferences::{Preferences, StoredPreferences};
 
 /// The name under which its place is kept.
-const CONSUMER: &str = "web-push";
+pub(crate) const CONSUMER: &str = "web-push";
 /// How many are under way at the same time.
 const AT_ONCE: usize = 64;
 /// How many events are read in one go.
