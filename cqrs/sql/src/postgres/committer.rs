@@ -1,10 +1,11 @@
-//! The log's committer on PostgreSQL: one per process, three round trips per batch, the head row as the only lock.
+//! The log's committer on PostgreSQL: one per process, two round trips per batch, the head row as the only lock.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::task::Poll;
 
 use cqrs_core::{ClaimChange, CommitError, LedgerRecord, Position, RecordedEvent, Row as _, StoreError};
-use futures::future::{try_join, try_join4};
+use futures::future::{try_join3, try_join5};
 use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
 use tokio::sync::{mpsc, watch};
@@ -98,33 +99,37 @@ struct Transaction<'a> {
 
 impl Transaction<'_> {
     async fn run(&self, batch: &mut [Waiting]) -> Result<Plan, Failed> {
-        // Sent together: the second waits for the head's lock on the server, not the first on the network.
-        let (begin, lock) =
-            (self.connection.begin(""), self.connection.query_one(&self.statements.lock, &[]));
-        let ((), locked) = try_join(begin, lock).await?;
-        let (head, at): (i64, i64) = (locked.get(0), locked.get(1));
-        let mut facts = self.gather(&Touched::by(batch)).await?;
-        let plan = Plan::make(batch, &mut facts, Position(head as u64), at);
+        let touched = Touched::by(batch);
+        let (head, at, mut facts) = self.gather(&touched).await?;
+        let plan = Plan::make(batch, &mut facts, head, at);
         if plan.is_empty() {
             self.connection.rollback().await?;
             return Ok(plan);
         }
         self.write(&plan).await?;
-        self.connection.commit().await.map_err(Failed::AtCommit)?;
         Ok(plan)
     }
 
-    async fn gather(&self, touched: &Touched) -> Result<Facts, StoreError> {
+    /// Begins the transaction, takes the head's lock, and reads what is there under it.
+    async fn gather(&self, touched: &Touched) -> Result<(Position, i64, Facts), StoreError> {
         let ids: Vec<Uuid> = touched.streams.iter().map(|stream| stream.id).collect();
         let categories: Vec<&str> = touched.streams.iter().map(|stream| stream.category).collect();
         let keys: Vec<&[u8]> = touched.ledger.iter().map(<[u8; 32]>::as_slice).collect();
         let sets: Vec<&str> = touched.claims.iter().map(|(set, _)| *set).collect();
         let values: Vec<&[u8]> = touched.claims.iter().map(|(_, value)| value.as_slice()).collect();
-        let none = || futures::future::ready(Ok(Vec::new())).left_future();
         let stream_params: [Param<'_>; 2] = [(&ids, Type::UUID_ARRAY), (&categories, Type::TEXT_ARRAY)];
         let ledger_params: [Param<'_>; 1] = [(&keys, Type::BYTEA_ARRAY)];
         let claim_params: [Param<'_>; 2] = [(&sets, Type::TEXT_ARRAY), (&values, Type::BYTEA_ARRAY)];
         let Self { connection, statements } = self;
+        for (sql, params) in [
+            (&statements.lock, &[][..]),
+            (&statements.versions, &stream_params),
+            (&statements.ledger, &ledger_params),
+            (&statements.claims, &claim_params),
+        ] {
+            connection.prepare(sql, params).await?;
+        }
+        let none = || futures::future::ready(Ok(Vec::new())).left_future();
         let versions = if ids.is_empty() {
             none()
         } else {
@@ -140,9 +145,12 @@ impl Transaction<'_> {
         } else {
             connection.query(&statements.claims, &claim_params).right_future()
         };
-        let rows = self.gather_rows(touched);
-        let (versions, ledger, claims, rows) = try_join4(versions, ledger, claims, rows).await?;
-        let mut facts = Facts { rows, ..Facts::default() };
+        // Sent together, in this order: the lock is waited for on the server, and each statement behind it sees everything
+        // that was committed before it was got.
+        let begin = connection.begin("");
+        let lock = connection.query_one(&statements.lock, &[]);
+        let ((), locked, versions, ledger, claims) = try_join5(begin, lock, versions, ledger, claims).await?;
+        let mut facts = Facts { rows: self.gather_rows(touched).await?, ..Facts::default() };
         for (stream, row) in touched.streams.iter().zip(&versions) {
             facts.versions.insert(*stream, row.get::<_, Option<i64>>(2).unwrap_or(0) as u64);
         }
@@ -159,7 +167,7 @@ impl Transaction<'_> {
                 facts.claims.insert(touched.claims[n], (row.get(2), row.get(3)));
             }
         }
-        Ok(facts)
+        Ok((Position(locked.get::<_, i64>(0) as u64), locked.get(1), facts))
     }
 
     async fn gather_rows(&self, touched: &Touched) -> Result<HashMap<batch::RowKey, u64>, StoreError> {
@@ -178,19 +186,16 @@ impl Transaction<'_> {
         Ok(rows)
     }
 
-    async fn write(&self, plan: &Plan) -> Result<(), StoreError> {
+    /// Writes the plan and commits it.
+    async fn write(&self, plan: &Plan) -> Result<(), Failed> {
         let Self { connection, statements } = self;
+        // Those few that come a row at a time come first.
+        self.write_claims(plan).await?;
+        self.write_rows(plan).await?;
         let (head, at) = (plan.head.0 as i64, plan.at);
-        let set_head: [Param<'_>; 2] = [(&head, Type::INT8), (&at, Type::INT8)];
-        let set_head = connection.execute(&statements.set_head, &set_head);
+        let head_params: [Param<'_>; 2] = [(&head, Type::INT8), (&at, Type::INT8)];
         let events = Columns::of(&plan.events);
         let event_params = events.params();
-        let insert_events = async {
-            if plan.events.is_empty() {
-                return Ok(0);
-            }
-            connection.execute(&statements.insert_events, &event_params).await
-        };
         let keys: Vec<&[u8]> = plan.ledger.iter().map(|(key, _)| key.as_slice()).collect();
         let contents: Vec<&[u8]> = plan.ledger.iter().map(|(_, record)| record.content.as_slice()).collect();
         let answers: Vec<&[u8]> = plan.ledger.iter().map(|(_, record)| record.answer.as_slice()).collect();
@@ -200,46 +205,80 @@ impl Transaction<'_> {
             (&answers, Type::BYTEA_ARRAY),
             (&at, Type::INT8),
         ];
-        let insert_ledger = async {
-            if keys.is_empty() {
-                return Ok(0);
-            }
-            connection.execute(&statements.insert_ledger, &ledger_params).await
+        for (sql, params) in [
+            (&statements.set_head, &head_params[..]),
+            (&statements.insert_events, &event_params),
+            (&statements.insert_ledger, &ledger_params),
+        ] {
+            connection.prepare(sql, params).await?;
+        }
+        let nothing = || futures::future::ready(Ok(0)).left_future();
+        let set_head = connection.execute(&statements.set_head, &head_params);
+        let insert_events = if plan.events.is_empty() {
+            nothing()
+        } else {
+            connection.execute(&statements.insert_events, &event_params).right_future()
         };
-        let others = async {
-            for claim in &plan.claims {
-                let value = claim.value.as_slice();
-                match claim.change {
-                    ClaimChange::Take => {
-                        let until = claim.until.map(Timestamp::as_millisecond);
-                        let params: [Param<'_>; 4] = [
-                            (&claim.set, Type::TEXT),
-                            (&value, Type::BYTEA),
-                            (&claim.owner, Type::UUID),
-                            (&until, Type::INT8),
-                        ];
-                        connection.execute(&statements.take_claim, &params).await?;
-                    }
-                    ClaimChange::Release => {
-                        let params: [Param<'_>; 3] =
-                            [(&claim.set, Type::TEXT), (&value, Type::BYTEA), (&claim.owner, Type::UUID)];
-                        connection.execute(&statements.release_claim, &params).await?;
-                    }
+        let insert_ledger = if keys.is_empty() {
+            nothing()
+        } else {
+            connection.execute(&statements.insert_ledger, &ledger_params).right_future()
+        };
+        let mut writes = std::pin::pin!(try_join3(set_head, insert_events, insert_ledger).map_ok(drop));
+        // The commit goes along with what it commits, but only once all of that was sent: what the server can't do keeps it
+        // from committing, and what it never got must too.
+        if let Poll::Ready(written) = futures::poll!(writes.as_mut()) {
+            written?;
+            return connection.commit().await.map_err(Failed::AtCommit);
+        }
+        let (written, committed) = futures::future::join(writes, connection.commit()).await;
+        match (written, committed) {
+            (Ok(()), Ok(())) => Ok(()),
+            // No answer in time says nothing of what came of it.
+            (Err(error @ StoreError::Unavailable(_)), _) | (_, Err(error)) => Err(Failed::AtCommit(error)),
+            // The server said no to a statement: its commit was none.
+            (Err(error), Ok(())) => Err(Failed::Before(error)),
+        }
+    }
+
+    async fn write_claims(&self, plan: &Plan) -> Result<(), StoreError> {
+        let Self { connection, statements } = self;
+        for claim in &plan.claims {
+            let value = claim.value.as_slice();
+            match claim.change {
+                ClaimChange::Take => {
+                    let until = claim.until.map(Timestamp::as_millisecond);
+                    let params: [Param<'_>; 4] = [
+                        (&claim.set, Type::TEXT),
+                        (&value, Type::BYTEA),
+                        (&claim.owner, Type::UUID),
+                        (&until, Type::INT8),
+                    ];
+                    connection.execute(&statements.take_claim, &params).await?;
+                }
+                ClaimChange::Release => {
+                    let params: [Param<'_>; 3] =
+                        [(&claim.set, Type::TEXT), (&value, Type::BYTEA), (&claim.owner, Type::UUID)];
+                    connection.execute(&statements.release_claim, &params).await?;
                 }
             }
-            for (row, version) in &plan.rows {
-                let (sql, values) = crate::log::row_sql(row, *version);
-                let sql = Dialect::Postgres.parameters(&sql).replacen(
-                    row.table,
-                    &format!("{}.{}", statements.schema, row.table),
-                    1,
-                );
-                let values: Vec<_> = values.iter().map(ToPostgres).collect();
-                connection.execute(&sql, &postgres_params(&values)).await?;
-            }
-            Ok(0)
-        };
-        try_join4(set_head, insert_events, insert_ledger, others).map_ok(drop).await
+        }
+        Ok(())
+    }
+
+    async fn write_rows(&self, plan: &Plan) -> Result<(), StoreError> {
+        let Self { connection, statements } = self;
+        for (row, version) in &plan.rows {
+            let (sql, values) = crate::log::row_sql(row, *version);
+            let sql = Dialect::Postgres.parameters(&sql).replacen(
+                row.table,
+                &format!("{}.{}", statements.schema, row.table),
+                1,
+            );
+            let values: Vec<_> = values.iter().map(ToPostgres).collect();
+            connection.execute(&sql, &postgres_params(&values)).await?;
+        }
+        Ok(())
     }
 }
 

@@ -4,16 +4,18 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use cqrs_core::StoreError;
-use deadpool_postgres::Object;
+use deadpool_postgres::{ClientWrapper, Object};
 use futures::TryFutureExt as _;
 use tokio::time::Instant;
+use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{Client, Row};
+use tokio_postgres::{Client, Error, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use crate::dialect::postgres_error;
+use crate::dialect::{describe, postgres_error};
 
-/// A parameter and its type, which travel with the statement: named statements would belong to a session.
+/// A parameter and its type: through a pooler a statement is sent whole, types and all, since one that is prepared belongs to a
+/// session.
 pub(crate) type Param<'a> = (&'a (dyn ToSql + Sync), Type);
 
 /// A connection for one operation, or a few, that must all have ended at a given time.
@@ -26,17 +28,19 @@ pub(crate) struct Connection {
     /// Requests that were sent and not answered to the end.
     pending: AtomicUsize,
     in_transaction: AtomicBool,
+    /// Whether statements stay prepared on the server: the session is this connection's own.
+    prepares: bool,
 }
 
 pub(super) enum Held {
     /// Goes back to its pool.
     Pooled(Object),
     /// Closed when it is done with.
-    Own(Client),
+    Own(ClientWrapper),
 }
 
 impl Held {
-    fn client(&self) -> &Client {
+    fn client(&self) -> &ClientWrapper {
         match self {
             Self::Pooled(object) => object,
             Self::Own(client) => client,
@@ -52,8 +56,15 @@ impl Held {
 }
 
 impl Connection {
-    /// What is asked of `held` must be answered by `until`; `patience` is the time there was in all.
-    pub(super) fn new(held: Held, tls: MakeRustlsConnect, patience: Duration, until: Instant) -> Self {
+    /// What is asked of `held` must be answered by `until`; `patience` is the time there was in all. Statements stay
+    /// prepared if it `prepares`.
+    pub(super) fn new(
+        held: Held,
+        tls: MakeRustlsConnect,
+        prepares: bool,
+        patience: Duration,
+        until: Instant,
+    ) -> Self {
         Self {
             held: Some(held),
             tls,
@@ -61,11 +72,16 @@ impl Connection {
             until,
             pending: AtomicUsize::new(0),
             in_transaction: AtomicBool::new(false),
+            prepares,
         }
     }
 
     /// What is asked of it past this one isn't bounded in time.
     pub(crate) fn client(&self) -> &Client {
+        self.wrapper()
+    }
+
+    fn wrapper(&self) -> &ClientWrapper {
         self.held.as_ref().expect("held until it is dropped").client()
     }
 
@@ -80,10 +96,7 @@ impl Connection {
     }
 
     /// Sends a request at its first poll, so that those polled together are sent together.
-    async fn within<T>(
-        &self,
-        request: impl Future<Output = Result<T, tokio_postgres::Error>>,
-    ) -> Result<T, StoreError> {
+    async fn within<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
         self.pending.fetch_add(1, Ordering::Relaxed);
         let Ok(answer) = tokio::time::timeout_at(self.until, request).await else {
             metrics::counter!("cqrs_postgres_timeouts").increment(1);
@@ -94,27 +107,82 @@ impl Connection {
         };
         // A request that is given up stays pending: nobody can tell what the connection would answer next.
         self.pending.fetch_sub(1, Ordering::Relaxed);
-        answer.map_err(|error| postgres_error(&error))
+        answer.map_err(|error| self.understood(&error))
+    }
+
+    /// The error in the kernel's words. A table that changed under a prepared statement is none that lasts.
+    fn understood(&self, error: &Error) -> StoreError {
+        if self.prepares && error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+            self.wrapper().statement_cache.clear();
+            return StoreError::Unavailable(describe(error));
+        }
+        postgres_error(error)
+    }
+
+    /// The statement as the session has it prepared; nothing where it is sent whole.
+    async fn prepared(&self, sql: &str, types: &[Type]) -> Result<Option<Statement>, Error> {
+        if !self.prepares {
+            return Ok(None);
+        }
+        let client = self.wrapper();
+        // Each rebuilt view has tables of its own, so that there is no end of texts.
+        if client.statement_cache.size() > PREPARED {
+            client.statement_cache.clear();
+        }
+        client.prepare_typed_cached(sql, types).await.map(Some)
+    }
+
+    /// Prepares a statement, if it stays prepared. Of requests that are polled together, one that is prepared first would be
+    /// sent behind those that needn't be: what must arrive in order is prepared beforehand.
+    pub(crate) async fn prepare(&self, sql: &str, params: &[Param<'_>]) -> Result<(), StoreError> {
+        if !self.prepares {
+            return Ok(());
+        }
+        self.within(self.prepared(sql, &types(params))).map_ok(drop).await
     }
 
     /// The rows that a statement gives.
     pub(crate) async fn query(&self, sql: &str, params: &[Param<'_>]) -> Result<Vec<Row>, StoreError> {
-        self.within(self.client().query_typed(sql, params)).await
+        self.within(async {
+            match self.prepared(sql, &types(params)).await? {
+                Some(statement) => self.client().query(&statement, &values(params)).await,
+                None => self.client().query_typed(sql, params).await,
+            }
+        })
+        .await
     }
 
     /// The only row that a statement gives.
     pub(crate) async fn query_one(&self, sql: &str, params: &[Param<'_>]) -> Result<Row, StoreError> {
-        self.within(self.client().query_typed_one(sql, params)).await
+        self.within(async {
+            match self.prepared(sql, &types(params)).await? {
+                Some(statement) => self.client().query_one(&statement, &values(params)).await,
+                None => self.client().query_typed_one(sql, params).await,
+            }
+        })
+        .await
     }
 
     /// The row that a statement gives, if it gives one.
     pub(crate) async fn query_opt(&self, sql: &str, params: &[Param<'_>]) -> Result<Option<Row>, StoreError> {
-        self.within(self.client().query_typed_opt(sql, params)).await
+        self.within(async {
+            match self.prepared(sql, &types(params)).await? {
+                Some(statement) => self.client().query_opt(&statement, &values(params)).await,
+                None => self.client().query_typed_opt(sql, params).await,
+            }
+        })
+        .await
     }
 
     /// How many rows a statement changed.
     pub(crate) async fn execute(&self, sql: &str, params: &[Param<'_>]) -> Result<u64, StoreError> {
-        self.within(self.client().execute_typed(sql, params)).await
+        self.within(async {
+            match self.prepared(sql, &types(params)).await? {
+                Some(statement) => self.client().execute(&statement, &values(params)).await,
+                None => self.client().execute_typed(sql, params).await,
+            }
+        })
+        .await
     }
 
     /// Runs statements without parameters, one after the other.
@@ -146,6 +214,17 @@ impl Connection {
         self.pending.store(0, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// How many statements a connection keeps prepared at most.
+const PREPARED: usize = 500;
+
+fn types(params: &[Param<'_>]) -> Vec<Type> {
+    params.iter().map(|(_, of)| of.clone()).collect()
+}
+
+fn values<'a>(params: &[Param<'a>]) -> Vec<&'a (dyn ToSql + Sync)> {
+    params.iter().map(|(value, _)| *value).collect()
 }
 
 /// How long what was given up may still take, before its connection is given up as well. Making a new one costs a busy

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use cqrs_core::{Actor, Guard, Position, RecordedEvent, StoreError, StreamId, Value};
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
@@ -69,8 +70,13 @@ pub(crate) struct PostgresLog {
     pub(crate) epoch: Uuid,
     pool: Pool,
     schema: String,
+    /// Statements with their tables' schema, by what they were without.
+    qualified: RwLock<HashMap<String, Arc<str>>>,
     writer: mpsc::Sender<Waiting>,
 }
+
+/// How many qualified statements are remembered at most.
+const QUALIFIED: usize = 500;
 
 /// A name as SQL takes it, quoted.
 pub(crate) fn quoted(name: &str) -> String {
@@ -97,7 +103,7 @@ impl PostgresLog {
         let (writer, jobs) = mpsc::channel(8 * BATCH);
         let committer = Committer::new(pool.clone(), schema, head.clone(), tail);
         tokio::spawn(committer.run(jobs));
-        let log = Self { epoch, pool, schema: schema.to_owned(), writer };
+        let log = Self { epoch, pool, schema: schema.to_owned(), qualified: RwLock::default(), writer };
         let known = log.read_head().await?;
         head.send_replace(known);
         log.follow_others(head, options.poll);
@@ -151,7 +157,10 @@ impl PostgresLog {
     }
 
     /// The kernel's own statements name tables without a schema.
-    fn qualify(&self, sql: &str) -> String {
+    fn qualify(&self, sql: &str) -> Arc<str> {
+        if let Some(known) = self.qualified.read().get(sql) {
+            return known.clone();
+        }
         let mut text = Dialect::Postgres.parameters(sql);
         for table in ["events", "ledger", "claims", "snapshots", "places", "parked", "head"] {
             for before in ["FROM ", "INTO ", "UPDATE "] {
@@ -159,6 +168,12 @@ impl PostgresLog {
                     (format!("{before}{table}"), format!("{before}{}.{table}", quoted(&self.schema)));
                 text = text.replace(&from, &to);
             }
+        }
+        let text: Arc<str> = text.into();
+        let mut qualified = self.qualified.write();
+        // The kernel has some dozens of them.
+        if qualified.len() < QUALIFIED {
+            qualified.insert(sql.to_owned(), text.clone());
         }
         text
     }

@@ -1,13 +1,15 @@
 //! PostgreSQL: connections as Parlor wants them, and the log on them.
 //!
-//! Nothing depends on a database session: no statement has a name on the server, nothing is set but for a transaction, no
-//! lock outlives one. A pooler in transaction mode may therefore stand between.
+//! Nothing depends on a database session: nothing is set but for a transaction, no lock outlives one, and statements are kept
+//! prepared only where the session is seen to be the connection's own. A pooler in transaction mode may therefore stand
+//! between.
 
 mod committer;
 mod connection;
 pub(crate) mod log;
 mod pool;
 pub(crate) mod schema;
+mod session;
 mod tls;
 
 pub(crate) use connection::{Connection, Param};

@@ -5,15 +5,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::StoreError;
-use deadpool_postgres::{Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts};
+use deadpool_postgres::{
+    ClientWrapper, Connect as _, Manager, ManagerConfig, Object, RecyclingMethod, Runtime, Timeouts,
+};
 use tokio::time::Instant;
 use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection::{Connection, Held};
+use super::session::{Connected, Sessions};
 use super::tls;
-use crate::dialect::{describe, pool_error};
+use crate::dialect::pool_error;
 
 /// How a [`Pool`] connects.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,6 +44,7 @@ struct Inner {
     pool: deadpool_postgres::Pool,
     config: Config,
     tls: MakeRustlsConnect,
+    sessions: Sessions,
     options: PoolOptions,
 }
 
@@ -79,7 +83,8 @@ impl Pool {
         }
         config.connect_timeout(patience).tcp_user_timeout(UNACKNOWLEDGED);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let manager = Manager::from_config(config.clone(), tls.clone(), recycling);
+        let sessions = Sessions::new(tls.clone());
+        let manager = Manager::from_connect(config.clone(), sessions.clone(), recycling);
         let timeouts = Timeouts { wait: Some(patience), create: Some(CONNECTED), recycle: Some(patience) };
         let pool = deadpool_postgres::Pool::builder(manager)
             .max_size(options.size)
@@ -87,7 +92,7 @@ impl Pool {
             .runtime(Runtime::Tokio1)
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
-        Ok(Self(Arc::new(Inner { pool, config, tls, options })))
+        Ok(Self(Arc::new(Inner { pool, config, tls, sessions, options })))
     }
 
     /// The longest that a command or query waits for PostgreSQL.
@@ -107,7 +112,12 @@ impl Pool {
             Ok(got) => got?,
             Err(_) => return Err(self.too_late()),
         };
-        Ok(Connection::new(Held::Pooled(object), self.0.tls.clone(), patience, until))
+        Ok(self.lend(Held::Pooled(object), patience, until))
+    }
+
+    fn lend(&self, held: Held, patience: Duration, until: Instant) -> Connection {
+        let Inner { tls, sessions, .. } = &*self.0;
+        Connection::new(held, tls.clone(), sessions.are_own(), patience, until)
     }
 
     async fn object(&self) -> Result<Object, StoreError> {
@@ -126,27 +136,26 @@ impl Pool {
 
     /// A connection of one's own, outside the pool, on which what is asked may take `patience`.
     pub(crate) async fn connect(&self, patience: Duration) -> Result<Connection, StoreError> {
-        let client = self.connect_unbounded().await?;
+        let (client, running) = self.in_time(self.0.sessions.connect(&self.0.config)).await?;
+        let client = ClientWrapper::new(client, running);
         let until = Instant::now() + patience;
-        Ok(Connection::new(Held::Own(client), self.0.tls.clone(), patience, until))
+        Ok(self.lend(Held::Own(client), patience, until))
     }
 
     /// A connection of one's own whose requests may take as long as they take: copies of whole stores.
     pub(crate) async fn connect_unbounded(&self) -> Result<tokio_postgres::Client, StoreError> {
-        let connecting = self.0.config.connect(self.0.tls.clone());
-        let (client, connection) = match tokio::time::timeout(CONNECTED, connecting).await {
-            Ok(connected) => {
-                connected.map_err(|error| self.unreachable(crate::dialect::postgres_error(&error)))?
-            }
-            Err(_) => return Err(self.too_late()),
-        };
-        // Ends when the client is dropped or the connection is lost; the client's calls tell.
-        tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                tracing::debug!(error = describe(&error), "a connection to PostgreSQL ended");
-            }
-        });
-        Ok(client)
+        self.in_time(self.0.sessions.plain(&self.0.config)).await.map(|(client, _)| client)
+    }
+
+    async fn in_time(
+        &self,
+        connecting: impl Future<Output = Result<Connected, tokio_postgres::Error>>,
+    ) -> Result<Connected, StoreError> {
+        match tokio::time::timeout(CONNECTED, connecting).await {
+            Ok(Ok(connected)) => Ok(connected),
+            Ok(Err(error)) => Err(self.unreachable(crate::dialect::postgres_error(&error))),
+            Err(_) => Err(self.too_late()),
+        }
     }
 
     /// The same error, with what an operator needs to see where it comes from.

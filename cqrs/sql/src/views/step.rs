@@ -149,7 +149,6 @@ impl Views {
         let first = format!(
             "SET LOCAL search_path TO {s}; {STANDSTILL}; SELECT pg_advisory_xact_lock({STEPS}, hashtext('{view}'))"
         );
-        client.begin(&first).await?;
         // A place that has gone is that of a generation that has gone, or begins anew: not where this step starts from.
         let (held, from_held) = match step.fence {
             Some(_) => (held_sql(schema, 1, 7), "FROM held"),
@@ -181,16 +180,27 @@ impl Views {
             (&from, Type::INT8),
         ];
         params.extend(fence.iter().map(|fence| -> Param<'_> { (fence, Type::INT8) }));
-        let moved = client.execute(&move_place, &params).await?;
+        client.prepare(&move_place, &params).await?;
+        // Sent together: the second waits for the lock on the server.
+        let ((), moved) =
+            futures::future::try_join(client.begin(&first), client.execute(&move_place, &params)).await?;
         if moved == 0 {
             return Err(StepError::Moved);
         }
+        let mut statements: Vec<(Arc<str>, Vec<ToPostgres<'_>>)> = Vec::with_capacity(step.statements.len());
+        for statement in &step.statements {
+            let (sql, values) =
+                (self.resolved(statement.sql, generation), statement.params.iter().map(ToPostgres));
+            statements.push((sql, values.collect()));
+        }
+        for (sql, values) in &statements {
+            let prepared = client.prepare(sql, &postgres_params(values)).await;
+            prepared.map_err(|error| in_statement(error, sql))?;
+        }
         // All are sent at once, in order; the server answers as it goes.
-        let runs = step.statements.iter().map(|statement| async move {
-            let sql = self.resolved(statement.sql, generation);
-            let values: Vec<_> = statement.params.iter().map(ToPostgres).collect();
-            let run = client.execute(&sql, &postgres_params(&values)).await;
-            run.map_err(|error| in_statement(error, &sql))
+        let runs = statements.iter().map(|(sql, values)| async move {
+            let run = client.execute(sql, &postgres_params(values)).await;
+            run.map_err(|error| in_statement(error, sql))
         });
         futures::future::try_join_all(runs).await?;
         client.commit().await?;
