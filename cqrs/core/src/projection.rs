@@ -174,6 +174,14 @@ pub trait Reactor: Send + Sync + 'static {
     /// Reacts to one event. An error that may pass (unavailable) is tried again for as long as it takes. Any other is tried
     /// a few times; then the event is parked with all later ones of its stream, and those of other streams go on.
     async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure>;
+
+    /// In how many streams at most it reacts at the same time; in each, one event after the other. With 1, which is what it
+    /// is if nothing else is said, the events of all streams come in the order of their positions. With more, what reactions
+    /// commit goes together into fewer transactions; an event may then be handled again although its place was never moved
+    /// before it, because one of another stream ahead of it failed.
+    fn concurrency(&self) -> usize {
+        1
+    }
 }
 
 /// How far somebody has come in a log.

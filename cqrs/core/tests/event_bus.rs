@@ -235,3 +235,85 @@ async fn a_reactor_resumes_where_it_was_and_tries_again_what_may_pass() {
     }
     assert_eq!(*noting.seen.lock(), [1, 2, 3, 4, 5, 6]);
 }
+
+/// Reacts in two streams at once. The first event waits for one of another stream behind it; the fourth is refused for a moment.
+struct Crossing {
+    places: Arc<MemoryLog>,
+    crossed: tokio::sync::Notify,
+    seen: Arc<Mutex<Vec<u64>>>,
+    /// Where the place was whenever the fourth event was tried.
+    place_then: Arc<Mutex<Vec<u64>>>,
+}
+
+#[async_trait]
+impl Reactor for Crossing {
+    fn name(&self) -> &'static str {
+        "crossing"
+    }
+    fn sources(&self) -> &'static [&'static str] {
+        &["bank"]
+    }
+    fn concurrency(&self) -> usize {
+        2
+    }
+    async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure> {
+        let position = event.meta.position.0;
+        match position {
+            1 => self.crossed.notified().await,
+            3 => self.crossed.notify_one(),
+            4 => {
+                let place = self.places.load("crossing", "bank").await?.map_or(0, |place| place.position.0);
+                let tries = {
+                    let mut places = self.place_then.lock();
+                    places.push(place);
+                    places.len()
+                };
+                if tries == 1 {
+                    return Err(Failure::Unavailable("for a moment".to_owned()));
+                }
+            }
+            _ => {}
+        }
+        self.seen.lock().push(position);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_reactor_may_react_in_several_streams_at_once_and_its_place_waits_for_all_of_them() {
+    let spy = Spy::new();
+    let executor = executor(spy.clone());
+    for owner in [1, 1, 2, 2, 1] {
+        executor.run(&cx(&executor), &Deposit { account: account(owner), cents: 1 }).await.unwrap();
+    }
+    let places = Arc::new(MemoryLog::new("places"));
+    let (seen, place_then) = (Arc::new(Mutex::new(Vec::new())), Arc::new(Mutex::new(Vec::new())));
+    let crossing = Crossing {
+        places: places.clone(),
+        crossed: tokio::sync::Notify::new(),
+        seen: seen.clone(),
+        place_then: place_then.clone(),
+    };
+    let bus = EventBus::builder()
+        .react(crossing, places.clone(), keyring())
+        .source(Arc::new(LogSource(spy)))
+        .build()
+        .unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.run(stopped, RunMode::Follow).await }
+    });
+    let mut position = bus.position("crossing", "bank").unwrap();
+    position.wait_for(|position| position.0 == 5).await.unwrap();
+    stop.send(true).unwrap();
+    running.await.unwrap();
+    let seen = seen.lock().clone();
+    let of = |stream: [u64; 2]| -> Vec<u64> {
+        seen.iter().copied().filter(|position| stream.contains(position)).collect()
+    };
+    assert_eq!((seen[0], of([1, 2]), of([3, 4])), (3, vec![1, 2], vec![3, 4]), "{seen:?}");
+    // However far the other stream was: what is before the refused event was behind the place, and nothing after.
+    assert_eq!(*place_then.lock(), [0, 3]);
+    assert_eq!(places.load("crossing", "bank").await.unwrap().map(|place| place.position), Some(Position(5)));
+}

@@ -24,6 +24,8 @@ use crate::read_with_messages::ReadWithMessages;
 use crate::rooms::Rooms;
 use crate::values::{Body, Title};
 
+/// In how many conversations at once people are told of something: half of what a pool has connections by default.
+const CONVERSATIONS: usize = 16;
 /// How many people are told in one commit.
 const TOGETHER: usize = 200;
 /// How long the view is waited for before the event is tried again later.
@@ -284,6 +286,11 @@ impl Reactor for NotifyOfChat {
 
     fn sources(&self) -> &'static [&'static str] {
         &["chat.public"]
+    }
+
+    /// What happens in one conversation has no bearing on what is told of another.
+    fn concurrency(&self) -> usize {
+        CONVERSATIONS
     }
 
     async fn react(&self, event: &Incoming<'_>) -> Result<(), Failure> {

@@ -1,4 +1,4 @@
-//! A reactor as an event handler: one event after the other, its place kept behind them.
+//! A reactor as an event handler: the events of a stream one after the other, its place kept behind all of them.
 
 use std::collections::{HashMap, HashSet};
 use std::panic::AssertUnwindSafe;
@@ -6,7 +6,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures::FutureExt as _;
+use futures::stream::FuturesUnordered;
+use futures::{FutureExt as _, StreamExt as _};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::Instrument as _;
@@ -129,14 +130,24 @@ impl<R: Reactor> EventHandler for Reacting<R> {
             let at = batch.events.first().map_or(batch.upto, |event| event.position);
             self.place(source).await.map_err(|error| HandlerError::store(at, &error))?;
         }
+        let mut outcomes = self.react_to_all(source, &batch.events).await.into_iter();
+        // The place moves in order, whatever was done first: up to what failed or wasn't begun, and no further.
         for event in &batch.events {
-            if self.parking.waits(source, event.stream) {
-                self.park(source, event, "an earlier event of its stream is parked", fence).await?;
-                continue;
-            }
-            let Err(error) = self.react(source, event).await else {
-                self.parking.settled();
-                continue;
+            let error = match outcomes.next().flatten() {
+                Some(Ok(())) => {
+                    self.parking.settled();
+                    continue;
+                }
+                Some(Err(error)) => error,
+                None if self.parking.waits(source, event.stream) => {
+                    self.park(source, event, "an earlier event of its stream is parked", fence).await?;
+                    continue;
+                }
+                // What failed before it was parked: this one's turn has come.
+                None => match self.react(source, event).await {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                },
             };
             let given_up =
                 self.places.parking().is_some() && !error.passing && self.parking.tried(event.position);
@@ -170,6 +181,35 @@ impl<R: Reactor> EventHandler for Reacting<R> {
 }
 
 impl<R: Reactor> Reacting<R> {
+    /// Reacts to events, those of one stream one after the other, those of several at the same time as far as the reactor
+    /// allows. What came of each; nothing for those that weren't begun, because their stream waits for a parked event or
+    /// because another failed.
+    async fn react_to_all(
+        &self,
+        source: &'static str,
+        events: &[Arc<RecordedEvent>],
+    ) -> Vec<Option<Result<(), HandlerError>>> {
+        let most = self.reactor.concurrency().max(1);
+        let mut outcomes = vec![None; events.len()];
+        let mut waiting: Vec<usize> =
+            (0..events.len()).filter(|&n| !self.parking.waits(source, events[n].stream)).collect();
+        let (mut running, mut busy) = (FuturesUnordered::new(), HashSet::new());
+        let mut failed = false;
+        loop {
+            while !failed && running.len() < most {
+                let free = |&n: &usize| !busy.contains(&events[n].stream);
+                let Some(next) = waiting.iter().position(free) else { break };
+                let n = waiting.remove(next);
+                busy.insert(events[n].stream);
+                running.push(self.react(source, &events[n]).map(move |result| (n, result)));
+            }
+            let Some((n, result)) = running.next().await else { return outcomes };
+            busy.remove(&events[n].stream);
+            failed |= result.is_err();
+            outcomes[n] = Some(result);
+        }
+    }
+
     async fn react(&self, source: &'static str, event: &Arc<RecordedEvent>) -> Result<(), HandlerError> {
         loop {
             let incoming = Incoming { source, meta: event, keys: self.keyring.keys() };
