@@ -4,12 +4,12 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use cqrs_core::{Clock as _, SystemClock};
 use deadpool_postgres::Connect;
 use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
-use uuid::Uuid;
 
 use crate::dialect::describe;
 
@@ -75,7 +75,7 @@ impl Sessions {
         if !self.are_own() {
             return self.plain(config).await;
         }
-        let mark = Uuid::new_v4().simple().to_string();
+        let mark = SystemClock.fresh_id().simple().to_string();
         let mut marked = config.clone();
         let others = config.get_options().unwrap_or_default();
         marked.options(format!("{others} -c {MARK}={mark}").trim());
