@@ -29,9 +29,13 @@ export class House {
     this.guests = [];
   }
 
-  static async open() {
+  /** @param {Record<string, string>} [settings] the server's, as environment variables */
+  static async open(settings) {
     const executablePath = process.env.CHROMIUM ?? "/usr/bin/chromium";
-    const [server, browser] = await Promise.all([Server.start(), chromium.launch({ executablePath, args: FLAGS })]);
+    const [server, browser] = await Promise.all([
+      Server.start(settings),
+      chromium.launch({ executablePath, args: FLAGS }),
+    ]);
     return new House(server, browser);
   }
 

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { execFile } from "node:child_process";
+import { once } from "node:events";
+import { createServer } from "node:http";
 import { after, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
@@ -11,7 +13,7 @@ const BINARY = process.env.PARLOR_BIN ?? fileURLToPath(new URL("../../target/deb
 /** A name that would run, were it ever taken for markup. */
 const HOSTILE = `<img src=x onerror="document.title='gone'">Eve`;
 
-const house = await House.open();
+const house = await House.open({ PARLOR_OUTBOUND_ALLOW_NETWORKS: "127.0.0.0/8" });
 after(() => house.close());
 
 const [ada, bob, eve] = /** @type {Awaited<ReturnType<House["account"]>>[]} */ (
@@ -157,6 +159,43 @@ test("what was sent twice is to be seen in the ledger", async () => {
   await go(guest, "#/ledger", "Ledger");
   const row = guest.page.getByRole("row", { name: /chat\.send-message/ });
   await until(async () => (await row.getByRole("cell").nth(2).textContent()) === "1", "the replay");
+});
+
+test("a receiver that nothing is sent to any more is among the parked ones, and is tried again there", async () => {
+  let status = 410;
+  /** @type {string[]} */
+  const taken = [];
+  const receiver = createServer((request, response) => {
+    let body = "";
+    request.on("data", (part) => (body += part));
+    request.on("end", () => {
+      if (status === 200) taken.push(JSON.parse(body).data.content);
+      response.writeHead(status).end();
+    });
+  }).listen(0, "127.0.0.1");
+  after(() => receiver.close());
+  await once(receiver, "listening");
+  const { port } = /** @type {import("node:net").AddressInfo} */ (receiver.address());
+  const hook = { url: `http://127.0.0.1:${port}/hook`, events: ["chat.message-sent"], description: "Rowing log" };
+  const { id } = await ada.parlor.call("create_webhook", { body: /** @type {any} */ (hook) });
+  await bob.parlor.send(room.id, "for the log");
+
+  const guest = await administrator();
+  const { page } = guest;
+  await page.locator(".map-row.is-parked", { hasText: "127.0.0.1" }).waitFor();
+  await go(guest, "#/parked", "Parked");
+  await page.getByText("the receiver answered 410 Gone").waitFor();
+  await page.getByText("Rowing log").waitFor();
+  assert.deepEqual(await guest.axe(), []);
+  status = 200;
+  await page.getByRole("button", { name: "Try again" }).click();
+  await page.getByText("Nothing is parked").waitFor();
+  await until(() => taken.length > 0, "the message that wasn't taken");
+  assert.deepEqual(taken, ["for the log"]);
+  await go(guest, "#/overview", "Overview");
+  await page.locator(".map-row.is-live", { hasText: "127.0.0.1" }).waitFor();
+  await ada.parlor.call("delete_webhook", { path: { id } });
+  assert.deepEqual(guest.complaints, []);
 });
 
 for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
