@@ -14,6 +14,7 @@ mod kafka_down;
 mod kills;
 mod newcomers;
 mod notification_down;
+mod presence;
 mod readme;
 mod restart;
 mod stage;
