@@ -111,7 +111,7 @@ impl Builder {
         })?;
         let http = match self.http {
             Some(http) => http,
-            None => Client::builder().redirect(reqwest::redirect::Policy::none()).build()?,
+            None => Client::builder().redirect(reqwest::redirect::Policy::none()).http1_only().build()?,
         };
         let Self { retries, timeout, reads_own_writes, .. } = self;
         let credentials = match self.key {

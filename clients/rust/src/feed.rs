@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use uuid::Uuid;
 
+use crate::connection::Connection;
 use crate::retry::Backoff;
-use crate::sse::Connection;
 use crate::{
     Availability, ConversationHistory, ConversationKind, DeletedMessage, Error, MessageItem, Parlor,
-    ParticipantRole, Presence, Result,
+    ParticipantRole, Presence, Result, Transport,
 };
 
 /// What a feed says.
@@ -198,9 +198,15 @@ impl std::fmt::Debug for Feed {
 impl Parlor {
     /// What happens, as it happens. Resumes after the frame that had this cursor; begins now, if there is none.
     pub fn live(&self, cursor: Option<&str>) -> Feed {
+        self.live_over(Transport::default(), cursor)
+    }
+
+    /// The same over a transport of one's choice.
+    pub fn live_over(&self, transport: Transport, cursor: Option<&str>) -> Feed {
         let (told, states) = watch::channel(FeedState::Connecting);
         let course = Course {
             parlor: self.clone(),
+            transport,
             cursor: cursor.map(str::to_owned),
             connection: None,
             refused: None,
@@ -221,6 +227,7 @@ impl Parlor {
 /// A feed on its way through its connections.
 struct Course {
     parlor: Parlor,
+    transport: Transport,
     cursor: Option<String>,
     /// The one that is open, and the token that it was opened with.
     connection: Option<(Connection, String)>,
@@ -275,7 +282,7 @@ impl Course {
             Ok(token) => token,
             Err(error) => return self.cut_by(error, None).map(Some),
         };
-        match Connection::open(&self.parlor, &token, self.cursor.as_deref()).await {
+        match Connection::open(self.transport, &self.parlor, &token, self.cursor.as_deref()).await {
             Ok(connection) => {
                 self.connection = Some((connection, token));
                 Ok(None)

@@ -3,6 +3,7 @@
 mod api;
 mod call;
 mod client;
+mod connection;
 mod error;
 mod feed;
 mod ids;
@@ -11,10 +12,13 @@ mod retry;
 mod session;
 mod sse;
 mod store;
+#[cfg(feature = "websocket")]
+mod ws;
 
 pub use api::*;
 pub use call::{Answer, Call};
 pub use client::{Builder, Parlor};
+pub use connection::Transport;
 pub use error::{Error, InvalidField, Problem};
 pub use feed::{Event, Feed, FeedState, Frame};
 pub use ids::{derived_id, new_id};

@@ -1,30 +1,23 @@
-//! One connection of a feed: server-sent events
+//! A feed over server-sent events
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
 use std::collections::VecDeque;
-use std::sync::Arc;
-use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Method, Response};
-use tokio::time::timeout;
 
 use crate::client::whole;
+use crate::connection::{MOST, in_time};
 use crate::{Error, Parlor, Problem, Result};
 
-/// How long a connection may give no sign of life before it is given up: the server gives one every 15 seconds.
-const SILENCE: Duration = Duration::from_secs(40);
-/// The largest event: a message has at most 4,000 characters.
-const MOST: usize = 1 << 20;
-
 /// An open connection.
-pub(crate) struct Connection {
+pub(crate) struct EventStream {
     response: Response,
     lines: Lines,
     ready: VecDeque<String>,
 }
 
-impl Connection {
+impl EventStream {
     /// Opens one that resumes after the event that had this cursor; from now on, if there is none.
     pub(crate) async fn open(parlor: &Parlor, token: &str, cursor: Option<&str>) -> Result<Self> {
         let mut request = parlor
@@ -52,13 +45,6 @@ impl Connection {
             let Some(chunk) = in_time(self.response.chunk()).await? else { return Ok(None) };
             self.lines.add(&chunk, &mut self.ready)?;
         }
-    }
-}
-
-async fn in_time<T, E: Into<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T> {
-    match timeout(SILENCE, work).await {
-        Ok(done) => done.map_err(Into::into),
-        Err(elapsed) => Err(Error::Unanswered(Arc::new(elapsed))),
     }
 }
 

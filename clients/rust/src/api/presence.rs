@@ -1,4 +1,4 @@
-//! What is told and not kept: who is there, and who is typing.
+//! What is told and not kept: who is there, who is typing, and tickets for live connections.
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -29,7 +29,30 @@ pub struct Presence {
     pub last_seen_at: Option<Timestamp>,
 }
 
+/// Opens one live connection, without a token in its address.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+#[non_exhaustive]
+pub struct Ticket {
+    /// For `?ticket=` of `/v1/stream` or `/v1/ws`; good once.
+    pub ticket: String,
+    /// For how many seconds.
+    pub expires_in: u64,
+}
+
+impl std::fmt::Debug for Ticket {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ticket").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
 impl Parlor {
+    /// A ticket by which somebody who can't send headers, a browser's `EventSource` say, opens one live connection as this
+    /// user. Feeds of this library need none.
+    pub fn issue_ticket(&self) -> Call<Ticket> {
+        self.call(Method::POST, "/v1/stream/ticket").retries(0)
+    }
+
     /// How some people are, 100 at most: of those who are in a conversation with the caller, or have the caller among their
     /// contacts. Others are left out.
     pub fn presence(&self, users: impl IntoIterator<Item = Uuid>) -> Call<PresenceAnswer> {

@@ -6,7 +6,7 @@ use std::process::Stdio;
 use futures::{StreamExt as _, TryStreamExt as _};
 use parlor_client::{
     Availability, ConversationHistory, Credentials, Event, Feed, FeedState, Frame, NewConversation,
-    NewMessage, Parlor, ParticipantRole, Preferences, ProfileChange, Uuid,
+    NewMessage, Parlor, ParticipantRole, Preferences, Presence, ProfileChange, Transport, Uuid,
 };
 use parlor_tests::{Server, Store, eventually};
 use tokio::io::{AsyncBufReadExt as _, BufReader, Lines};
@@ -128,6 +128,53 @@ async fn what_people_do_is_read_at_once_and_comes_live_through_a_restart_of_the_
     let mut again = bob.parlor.live(begun.cursor.as_deref());
     let retold = until(&mut again, |event| *event == Event::CaughtUp {}).await;
     assert_eq!(of_chat(retold), of_chat(live.into_iter().chain(resumed).collect()), "each once, in order");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_a_web_socket_a_feed_says_what_it_says_over_server_sent_events_through_a_restart() {
+    let mut server = Server::start(Store::Sqlite).await;
+    let (ada, bob) = (sign_up(&server, "Ada").await, sign_up(&server, "Bob").await);
+    let known = [&*ada.registered, &bob.registered].join(",");
+    let room = NewConversation::direct(bob.id);
+    let room = ada.parlor.create_conversation(&room).after(known).await.unwrap().id;
+    let mut socket = bob.parlor.live_over(Transport::WebSocket, None);
+    let mut events = bob.parlor.live(None);
+    for feed in [&mut socket, &mut events] {
+        until(feed, |event| *event == Event::CaughtUp {}).await;
+    }
+
+    let mut adas = ada.parlor.live_over(Transport::WebSocket, None);
+    until(&mut adas, |event| *event == Event::CaughtUp {}).await;
+    let there = |event: &Event| matches!(event, Event::Presence(Presence { user_id, status: Availability::Online, .. }) if *user_id == ada.id);
+    let typing = Event::Typing { conversation_id: room, user_id: ada.id };
+    until(&mut socket, there).await;
+    until(&mut events, there).await;
+    ada.parlor.tell_typing(room).await.unwrap();
+    let mut told = [Vec::new(), Vec::new()];
+    for (feed, told) in [&mut socket, &mut events].into_iter().zip(&mut told) {
+        told.extend(until(feed, |event| *event == typing).await);
+    }
+    ada.parlor.send(room, "before").await.unwrap();
+    drop(adas);
+    server.kill().await;
+    server.start_again().await;
+    let last = ada.parlor.send(room, "after").await.unwrap();
+    let is_last = |event: &Event| matches!(event, Event::MessageSent(item) if item.message() == Some(&last));
+    for (feed, told) in [&mut socket, &mut events].into_iter().zip(&mut told) {
+        told.extend(until(feed, is_last).await);
+    }
+    let said = told.map(|frames| frames.into_iter().filter(|frame| frame.event != Event::CaughtUp {}));
+    let [socket, events] =
+        said.map(|frames| frames.filter(|frame| frame.cursor.is_some()).collect::<Vec<_>>());
+    assert_eq!(socket, events);
+    let messages = socket.iter().filter(|frame| matches!(frame.event, Event::MessageSent(_))).count();
+    assert_eq!(messages, 2, "each once: {socket:?}");
+
+    let mut wrong = bob.parlor.live_over(Transport::WebSocket, Some("nonsense"));
+    assert_eq!(wrong.try_next().await.unwrap_err().code(), Some("invalid-cursor"));
+    let ticket = bob.parlor.issue_ticket().await.unwrap().ticket;
+    let by_ticket = server.api().get(&format!("/v1/stream?ticket={ticket}")).builder().send().await.unwrap();
+    assert_eq!(by_ticket.status(), 200);
 }
 
 /// The bot, as a process of its own.
