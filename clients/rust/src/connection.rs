@@ -30,7 +30,7 @@ pub enum Transport {
 
 /// An open connection.
 pub(crate) enum Connection {
-    ServerSentEvents(EventStream),
+    ServerSentEvents(Box<EventStream>),
     #[cfg(feature = "websocket")]
     WebSocket(Box<Socket>),
 }
@@ -45,7 +45,7 @@ impl Connection {
     ) -> Result<Self> {
         Ok(match transport {
             Transport::ServerSentEvents => {
-                Self::ServerSentEvents(EventStream::open(parlor, token, cursor).await?)
+                Self::ServerSentEvents(Box::new(EventStream::open(parlor, token, cursor).await?))
             }
             #[cfg(feature = "websocket")]
             Transport::WebSocket => Self::WebSocket(Box::new(Socket::open(parlor, token, cursor).await?)),

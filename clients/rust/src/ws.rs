@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::header::{
-    AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION, UPGRADE,
+    AUTHORIZATION, CONNECTION, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_VERSION,
+    UPGRADE,
 };
 use reqwest::{Method, StatusCode, Upgraded};
 use serde::Deserialize;
@@ -48,7 +49,7 @@ impl Socket {
             let body = in_time(whole(response)).await?;
             return Err(Error::Refused(Box::new(Problem::of(status, &headers, &body))));
         }
-        let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(|accept| accept.as_bytes());
+        let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
         if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
             return Err(Error::Unreadable("what answered the handshake is no WebSocket server".to_owned()));
         }
