@@ -1,113 +1,215 @@
-//! What the size of a store costs: a million messages are sent, the server is started anew, and then looked at.
+//! Growth: the same work on a small store and on a large one; searching in the large one (H4), its size on disk, and starting anew.
 
-use std::fmt::Write as _;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::bail;
+use hdrhistogram::Histogram;
+use parlor_client::Method;
+use parlor_load::{Kind, Mix, millis};
 
 use crate::Grow;
-use crate::report::{Report, header};
-use crate::scenario::{Work, World, load};
+use crate::load::{Bench, usual};
+use crate::results::{Check, Part, Row, grouped};
 use crate::server::{Database, Server};
 
-/// How many connections send; how many read.
-const SENDERS: usize = 256;
-const READERS: usize = 8;
-/// How long one round of sending lasts; then everybody signs in anew.
-const ROUND: Duration = Duration::from_mins(1);
-/// How long each kind of reading lasts.
-const READ: Duration = Duration::from_secs(10);
+/// Connections that read and send, and those that search.
+const CLIENTS: usize = 32;
+const SEARCHERS: usize = 8;
+/// Messages sent at a time while the store is filled.
+const STEP: u64 = 50_000;
+/// How long a server that was started rests before its memory is looked at: what a start leaves behind is given back by then.
+const REST: Duration = Duration::from_secs(5);
+/// Searches, from a word in most messages to what is nowhere.
+const SEARCHES: [(&str, &str); 6] = [
+    ("a frequent word", "momomo"),
+    ("a rare word", "dafiti"),
+    ("two rare words", "dafiti zuluti"),
+    ("a part of a word", "koda"),
+    ("a Chinese character", "二"),
+    ("two Chinese characters", "丕个"),
+];
 
-/// Fills, restarts, measures and prints.
+/// Fills, measures, fills more, measures again, restarts and prints.
 pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
+    let common = &options.common;
+    let mut part = Part::new(&options.name, common)?;
+    let store = if options.postgres.is_some() { "PostgreSQL" } else { "SQLite" };
     let database = match &options.postgres {
         Some(url) => Some(Database::create(url).await?),
         None => None,
     };
-    let server = Server::parlor(&options.parlor, database).await?;
-    let mut world = World::make(&server.address, 100, 1000).await?;
+    let mut bench = Bench::on(Server::parlor(&common.parlor, database)?, usual(common)).await?;
+    bench.fill(options.from).await?;
+    let small = measure(&mut bench, &mut part, store, options.from, common.duration()).await?;
     let mut rates = Vec::new();
-    let mut sent = 0;
-    while sent < options.messages {
-        world.sign_in().await?;
-        let round = Arc::new(world);
-        let outcome = load(&server.address, Some(&round), Work::SendWords, SENDERS, ROUND).await?;
-        sent += outcome.done;
-        rates.push(outcome.per_second);
-        eprintln!("{sent} messages, {:.0}/s, {} errors", outcome.per_second, outcome.errors);
-        world = Arc::into_inner(round).ok_or_else(|| anyhow::anyhow!("a client still runs"))?;
-    }
-    let behind = Instant::now();
-    world.sign_in().await?;
-    catch_up(&world).await?;
-    let behind = behind.elapsed();
-    let loaded = server.resident_kib().unwrap_or(0) / 1024;
-    let (data, database) = server.stop()?;
-    let Some(data) = data else { bail!("the server had no data folder") };
-
-    let started = Instant::now();
-    let server = Server::parlor_on(&options.parlor, data, database).await?;
-    let ready = started.elapsed();
-    // Long enough for what a start leaves behind to be given back.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let idle = server.resident_kib().unwrap_or(0) / 1024;
-    world.sign_in().await?;
-    let world = Arc::new(world);
-
-    let mut text = header();
-    let (first, last) = (rates.first().copied().unwrap_or(0.0), rates.last().copied().unwrap_or(0.0));
-    let store = if options.postgres.is_some() { "PostgreSQL" } else { "SQLite" };
-    let _ = writeln!(
-        text,
-        "{store}: {sent} messages sent, {first:.0} per second in the first minute and {last:.0} in the last; all views had them \
-         {:.1} s later. Resident then {loaded} MiB. Started anew: ready after {} ms, resident {idle} MiB.\n",
-        behind.as_secs_f64(),
-        ready.as_millis(),
-    );
-    text.push_str("| work, 8 clients | per second | p50 ms | p99 ms | errors |\n|---|---:|---:|---:|---:|\n");
-    for (name, work) in [
-        ("GetConversationMessages, 50", Work::Page),
-        ("GetConversations, 20", Work::List),
-        ("SearchMessages, a frequent word", Work::Search("momomo")),
-        ("SearchMessages, a rare word", Work::Search("dafiti")),
-        ("SearchMessages, two rare words", Work::Search("dafiti zuluti")),
-        ("SearchMessages, a part of a word", Work::Search("koda")),
-        ("SearchMessages, a Chinese character", Work::Search("二")),
-        ("SearchMessages, two Chinese characters", Work::Search("二优")),
-    ] {
-        let outcome = load(&server.address, Some(&world), work, READERS, READ).await?;
-        let quantile = |q: f64| outcome.latencies.value_at_quantile(q) as f64 / 1000.0;
-        let _ = writeln!(
-            text,
-            "| {name} | {:.0} | {:.2} | {:.2} | {} |",
-            outcome.per_second,
-            quantile(0.5),
-            quantile(0.99),
-            outcome.errors
+    while (bench.all.acknowledged.len() as u64) < options.messages {
+        let left = options.messages - bench.all.acknowledged.len() as u64;
+        rates.push(bench.fill(left.min(STEP)).await?);
+        eprintln!(
+            "{} messages, {:.0}/s",
+            bench.all.acknowledged.len(),
+            rates.last().copied().unwrap_or_default()
         );
     }
-    println!("{text}");
-    if let Some(path) = &options.write {
-        Report::write(path, "grown", &text)?;
+    let large = measure(&mut bench, &mut part, store, options.messages, common.duration()).await?;
+    let size = grouped(options.messages as i64);
+    for ((work, before), (_, after)) in small.iter().zip(&large) {
+        let work = format!("{work}, {} → {size} messages, {store}", grouped(options.from as i64));
+        part.check(Check::at_least("Growth", &work, "of what it was", after / before, 0.70));
+    }
+    searches(&mut bench, &mut part, store, &size, common.duration()).await?;
+    let json = json_bytes(&bench).await?;
+    part.note(format!("{store}: {}", bench.verify().await?));
+    let loaded = bench.server.resident_kib().unwrap_or(0) / 1024;
+    let Bench { server, world, all, .. } = bench;
+    let sent = all.acknowledged.len() as u64;
+    drop((world, all));
+    restart(&options, &mut part, store, server, (sent, json), loaded).await?;
+    if !rates.is_empty() {
+        let points: Vec<_> = rates
+            .iter()
+            .enumerate()
+            .map(|(n, rate)| ((options.from + (n as u64 + 1) * STEP) as f64, *rate))
+            .collect();
+        let svg = parlor_load::plot::Plot::new(
+            "messages sent per second, while the store grows",
+            "messages stored",
+            "per second",
+        )
+        .line("SendMessage", points)
+        .svg();
+        part.plot(
+            common,
+            &options.name,
+            &format!("Messages sent per second while the store grows, {store}"),
+            &svg,
+        )?;
+    }
+    part.finish(common)
+}
+
+/// What is compared between sizes: per second.
+async fn measure(
+    bench: &mut Bench,
+    part: &mut Part,
+    store: &str,
+    messages: u64,
+    duration: Duration,
+) -> anyhow::Result<Vec<(&'static str, f64)>> {
+    let size = grouped(messages as i64);
+    let mut rates = Vec::new();
+    for (work, mix) in [
+        ("SendMessage", Mix::only(Kind::Send)),
+        ("GetConversationMessages, 50", Mix::only(Kind::Read)),
+        ("GetConversations, 20", Mix::only(Kind::List)),
+    ] {
+        let (outcome, cpu) = bench.load(bench.closed(mix, CLIENTS, duration)).await?;
+        part.add(Row::new(&format!("{work}, {size} messages"), store, CLIENTS, &outcome, cpu));
+        rates.push((work, outcome.per_second()));
+    }
+    Ok(rates)
+}
+
+/// Each kind of search alone.
+async fn searches(
+    bench: &mut Bench,
+    part: &mut Part,
+    store: &str,
+    size: &str,
+    duration: Duration,
+) -> anyhow::Result<()> {
+    let mut worst: Option<(f64, f64)> = None;
+    let mut latencies = Histogram::<u64>::new(3)?;
+    for (what, text) in SEARCHES {
+        let (outcome, cpu) = bench.load(bench.closed(Mix::search(text), SEARCHERS, duration)).await?;
+        let all = outcome.all();
+        latencies.add(&all.latencies)?;
+        let (rate, p99) = (outcome.per_second(), millis(&all.latencies, 0.99));
+        let (slowest, longest) = worst.unwrap_or((rate, p99));
+        worst = Some((slowest.min(rate), longest.max(p99)));
+        part.add(Row::new(
+            &format!("SearchMessages, {what}, {size} messages"),
+            store,
+            SEARCHERS,
+            &outcome,
+            cpu,
+        ));
+    }
+    if let Some((slowest, longest)) = worst {
+        let work =
+            format!("SearchMessages in {size} messages, the slowest of {} kinds, {store}", SEARCHES.len());
+        part.check(Check::at_most("H4", &work, "ms p99", longest, 20.0));
+        part.check_share("H4", &work, slowest, 0.03);
     }
     Ok(())
 }
 
-/// Waits until the views hold everything that was sent.
-async fn catch_up(world: &World) -> anyhow::Result<()> {
-    let user = &world.users[0];
-    let Some(&conversation) = user.conversations.first() else { return Ok(()) };
-    let marker = format!("the last one {}", std::process::id());
-    user.parlor.send(conversation, marker.as_str()).await?;
-    let until = Instant::now() + Duration::from_mins(10);
-    while Instant::now() < until {
-        match user.parlor.search_messages(&marker).limit(1).await {
-            Ok(found) if !found.items.is_empty() => return Ok(()),
-            // The query itself waits for the message, though not as long.
-            Err(error) if !error.is_passing() => return Err(error.into()),
-            _ => tokio::time::sleep(Duration::from_millis(100)).await,
+/// How long a message is as the API gives it, on average, over pages of a hundred conversations.
+async fn json_bytes(bench: &Bench) -> anyhow::Result<f64> {
+    let (mut bytes, mut messages) = (0_usize, 0_usize);
+    for room in bench.world.rooms.iter().take(100) {
+        let reader = &bench.world.people[room.members[0]].parlor;
+        let page: serde_json::Value = reader
+            .call(Method::GET, format!("/v1/conversations/{}/messages", room.id))
+            .query("limit", 100)
+            .await?;
+        for item in page["items"].as_array().into_iter().flatten() {
+            bytes += item.to_string().len();
+            messages += 1;
         }
     }
-    bail!("the search index didn't hold the last message within ten minutes")
+    Ok(bytes as f64 / messages.max(1) as f64)
+}
+
+/// Stops the server, weighs what it left, and starts it anew.
+async fn restart(
+    options: &Grow,
+    part: &mut Part,
+    store: &str,
+    server: Server,
+    (sent, json): (u64, f64),
+    loaded: u64,
+) -> anyhow::Result<()> {
+    let (data, database) = server.stop()?;
+    let weighed = crate::disk::weigh(data.path(), database.as_ref()).await?;
+    let started = Instant::now();
+    let server = Server::parlor_on(&options.common.parlor, data, database)?;
+    let ready = started.elapsed();
+    tokio::time::sleep(REST).await;
+    let idle = server.resident_kib().unwrap_or(0) as f64 / 1024.0;
+    let size = grouped(sent as i64);
+    let bound = if options.postgres.is_some() { 6.0 } else { 4.0 };
+    let each = (weighed.total - weighed.ledger) as f64 / sent.max(1) as f64;
+    part.check(Check::at_most(
+        "Growth",
+        &format!("bytes on disk per message but for the ledger, {size} messages, {store}"),
+        "× its JSON",
+        each / json,
+        bound,
+    ));
+    part.check(Check::at_most(
+        "Growth",
+        &format!("start, {size} messages, {store}"),
+        "s",
+        ready.as_secs_f64(),
+        1.0,
+    ));
+    part.check(Check::at_most(
+        "Growth",
+        &format!("idle memory, {size} messages, {store}"),
+        "MiB",
+        idle,
+        100.0,
+    ));
+    part.note(format!(
+        "{store}: {size} messages of {json:.0} bytes of JSON each take {each:.0} bytes each on disk, and {:.0} in the ledger. The \
+         largest: {}.",
+        weighed.ledger as f64 / sent.max(1) as f64,
+        weighed.largest.join(", ")
+    ));
+    part.note(format!(
+        "{store}: {loaded} MiB resident after all of this; started anew it was ready after {} ms, with {idle:.0} MiB after {} s.",
+        ready.as_millis(),
+        REST.as_secs()
+    ));
+    Ok(())
 }

@@ -8,12 +8,15 @@ fn a_small_run_of_live_comes_to_its_end() {
     let Some(parlor) = std::env::var_os("PARLOR_BIN").map(PathBuf::from).filter(|path| path.exists()) else {
         return eprintln!("skipped: PARLOR_BIN names no binary");
     };
+    let results = tempfile::tempdir().expect("a folder");
     let output = Command::new(env!("CARGO_BIN_EXE_parlor-bench"))
         .args([
             "live",
-            "--users",
+            "--people",
             "20",
-            "--rate",
+            "--rooms",
+            "20",
+            "--rates",
             "50",
             "--seconds",
             "1",
@@ -24,13 +27,15 @@ fn a_small_run_of_live_comes_to_its_end() {
             "--parlor",
         ])
         .arg(parlor)
+        .arg("--results")
+        .arg(results.path())
         // The server takes a variable of ours for a key of its configuration.
         .env_remove("PARLOR_BIN")
         .output()
         .expect("the tool can be started");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    for line in ["450 deliveries", "100 idle sockets", "Resuming after"] {
+    for line in ["450 deliveries, each once", "100 idle sockets", "Resuming after"] {
         assert!(out.contains(line), "{line} is missing: {out}");
     }
 }

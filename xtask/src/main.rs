@@ -2,6 +2,7 @@
 //!
 //! A task is a module with a type that derives [`clap::Parser`] and implements [`Task`], and a line in [`TASKS`].
 
+mod bench;
 mod cluster;
 mod debian;
 mod exec;
@@ -27,6 +28,7 @@ trait Task: clap::Parser {
 const TASKS: &[Entry] = &[
     entry::<test::Test>(),
     entry::<prove::Prove>(),
+    entry::<bench::Bench>(),
     entry::<postgres::Postgres>(),
     entry::<kafka::Kafka>(),
     entry::<cluster::Cluster>(),

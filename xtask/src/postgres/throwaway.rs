@@ -59,6 +59,11 @@ impl Throwaway {
         self.cluster.authority()
     }
 
+    /// One of the programs that came with it, such as `pgbench`.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.cluster.binaries.program(name)
+    }
+
     /// Such as `15.18`.
     pub fn version(&self) -> &str {
         &self.cluster.binaries.version
