@@ -39,7 +39,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       /** @type {Record<string, string[]>} */
       const found = {};
       const door = await house.guest(options);
-      await door.page.getByRole("heading", { name: "Welcome back" }).waitFor();
+      await door.page.getByRole("heading", { name: "Welcome" }).waitFor();
       found["sign in"] = await door.axe();
       await door.page.getByRole("button", { name: "Create an account" }).click();
       await door.page.getByRole("heading", { name: "Come on in" }).waitFor();

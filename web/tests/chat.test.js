@@ -19,7 +19,7 @@ test("two people who have never been here register and chat, each seeing at once
     await page.getByLabel("E-mail").fill(`${name.toLowerCase()}@example.org`);
     await page.getByLabel("Password").fill("pull up a chair");
     await page.getByRole("button", { name: "Create account" }).click();
-    await page.getByRole("heading", { name: "Nobody here yet" }).waitFor();
+    await page.getByRole("heading", { name: "No conversations yet" }).waitFor();
   };
   await Promise.all([register(ada, "Ada"), register(bob, "Bob")]);
 
@@ -156,7 +156,7 @@ test("a group is begun, renamed, grown and left", async () => {
   await other.page.getByRole("button", { name: "Details" }).click();
   await other.page.getByRole("button", { name: "Leave group…" }).click();
   await other.page.getByRole("button", { name: "Leave group", exact: true }).click();
-  await other.page.getByRole("heading", { name: "Nobody here yet" }).waitFor();
+  await other.page.getByRole("heading", { name: "No conversations yet" }).waitFor();
   await page.getByRole("heading", { name: "2 people" }).waitFor();
   assert.equal((await bob.parlor.call("get_conversations", {})).items[0]?.title, "Rowing club");
 });

@@ -168,7 +168,7 @@ test("two tabs share a session and an outbox, and nothing is sent twice", async 
   assert.equal((await all(bob.parlor, room.id)).length, 2);
   await guest.page.getByRole("link", { name: "You", exact: true }).click();
   await guest.page.getByRole("button", { name: "Sign out" }).click();
-  await second.getByRole("heading", { name: "Welcome back" }).waitFor();
+  await second.getByRole("heading", { name: "Welcome" }).waitFor();
 });
 
 test("what somebody left unsent is never sent in the name of whoever signs in next", async () => {
@@ -183,7 +183,7 @@ test("what somebody left unsent is never sent in the name of whoever signs in ne
   const signOut = async () => {
     await page.getByRole("link", { name: "You", exact: true }).click();
     await page.getByRole("button", { name: "Sign out" }).click();
-    await page.getByRole("heading", { name: "Welcome back" }).waitFor();
+    await page.getByRole("heading", { name: "Welcome" }).waitFor();
   };
   await page.route("**/messages", (route) => (route.request().method() === "POST" ? route.abort() : route.continue()));
   await guest.say("from Ada");

@@ -43,6 +43,13 @@ test("one sees the other come, type and go", async () => {
   await one.page.getByText(/^Last seen at /).waitFor();
 });
 
+test("who is there already is seen to be when one first comes together with them", async () => {
+  const [ada, bob] = await house.accounts("Ada Meets", "Bob Is Met");
+  const [one, other] = [await house.signedIn(ada), await house.signedIn(bob)];
+  await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });
+  for (const guest of [one, other]) await guest.page.locator(".row .presence.is-online").waitFor();
+});
+
 test("who chose to seem away seems so to others, and is told of them", async () => {
   const [ada, bob] = await house.accounts("Ada Looks", "Bob Hides");
   await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });

@@ -85,7 +85,7 @@ test("a switch has notifications pushed, and one that is clicked leads to its me
   // Signed out, nothing more comes to this browser.
   await page.goto(`${house.server.url}/#/settings`);
   await page.getByRole("button", { name: "Sign out" }).click();
-  await page.getByRole("heading", { name: "Welcome back" }).waitFor();
+  await page.getByRole("heading", { name: "Welcome" }).waitFor();
   await until(async () => (await browsers()).length === 0, "the browser to be forgotten");
   assert.deepEqual(complaints, []);
 });

@@ -70,7 +70,7 @@ for (const colorScheme of /** @type {const} */ (["light", "dark"])) {
       await page.screenshot({ path: `${FOLDER}${name}-${shape}-${colorScheme}.png` });
     };
     const door = await house.guest({ colorScheme, viewport });
-    await door.page.getByRole("heading", { name: "Welcome back" }).waitFor();
+    await door.page.getByRole("heading", { name: "Welcome" }).waitFor();
     if (shape === "wide" && colorScheme === "light") await picture(door, "sign-in");
     const guest = await house.signedIn(ada, { colorScheme, viewport });
     await guest.page.locator(".rows .row").nth(2).waitFor();

@@ -97,8 +97,12 @@ function take(app, { type, at = "", data }) {
         return;
       }
     // falls through
-    case "chat.conversation-created":
     case "chat.participant-added":
+      if (type === "chat.participant-added") {
+        soon(() => app.transients.meet(data.userId === app.me ? data.addedBy : data.userId));
+      }
+    // falls through
+    case "chat.conversation-created":
     case "chat.participant-role-changed":
       soon(() => conversations.refresh(data.conversationId));
       if (timeline) soon(() => timeline.loadParticipants());

@@ -81,6 +81,13 @@ export class Transients {
     }
   }
 
+  /** Asks for somebody with whom one has just come together: whoever is there already is told of only when that changes.
+   * @param {string} user */
+  async meet(user) {
+    this.#asked.delete(user);
+    await this.look(user);
+  }
+
   /** Tells others that one is typing. @param {string} conversation */
   tell(conversation) {
     const now = Date.now();

@@ -21,7 +21,7 @@ export function Chats({ onNew }) {
     ${
       app.loaded &&
       all.length === 0 &&
-      html`<${Empty} icon="bubble" title="Nobody here yet">
+      html`<${Empty} icon="bubble" title="No conversations yet">
       <p>Begin a conversation with somebody, or with a few at once.</p>
       <button type="button" class="button is-primary" onClick=${onNew}>New conversation</button><//>`
     }

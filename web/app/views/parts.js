@@ -11,13 +11,13 @@ export function Avatar({ id, name, group = false, size = "medium", status = unde
   </span>`;
 }
 
-/** Somebody, looked up when first shown. */
-export function Person({ id, size = "medium" }) {
+/** Somebody, looked up when first shown; perhaps one with whom one has nothing to do yet. */
+export function Person({ id, size = "medium", stranger = false }) {
   const { people, transients, me } = useApp();
   const person = people.get(id);
   const { status } = transients.presence(id);
-  // Who never said anything is told to be away, and isn't: here they are.
-  const shown = id === me && status === "offline" ? undefined : status;
+  // Who never said anything is told to be away, and isn't: here they are. And strangers may be there without one's knowing.
+  const shown = (id === me || stranger) && status === "offline" ? undefined : status;
   return html`<${Avatar} id=${id} name=${person.displayName ?? "…"} size=${size} status=${shown} />`;
 }
 

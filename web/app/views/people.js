@@ -44,7 +44,7 @@ function Row({ id }) {
   const current = app.route.user === id;
   return html`<li><a class=${current ? "row is-current" : "row"} data-item href=${`#/people/u/${id}`}
     aria-current=${current ? "true" : null}>
-    <${Person} id=${id} />
+    <${Person} id=${id} stranger=${!app.people.contacts.has(id)} />
     <span class="row-text"><span class="row-top"><span class="row-name" dir="auto">${app.people.name(id)}</span>
       ${app.people.contacts.has(id) && html`<${Icon} name="star" label="Contact" />`}</span>
     <span class="row-bottom"><span class="row-last"

@@ -1,9 +1,12 @@
-import { html, useApp, useEffect, useState } from "../ui.js";
+import { html, useApp, useEffect, useRef, useState } from "../ui.js";
 import { Person, arrowKeys } from "./parts.js";
 
 /** People by name: contacts first, and whoever else the search finds. */
 export function Picker({ label, chosen, onToggle, without = new Set() }) {
   const app = useApp();
+  const input = useRef(/** @type {HTMLInputElement | null} */ (null));
+  // A dialog gives its first button the focus; what one came for is to type a name.
+  useEffect(() => input.current?.focus(), []);
   const [text, setText] = useState("");
   const [found, setFound] = useState(/** @type {string[] | undefined} */ (undefined));
   useEffect(() => {
@@ -25,20 +28,19 @@ export function Picker({ label, chosen, onToggle, without = new Set() }) {
   }, [text]);
   const shown = (found ?? app.people.sorted().map(({ id }) => id)).filter((id) => !without.has(id));
   return html`<div class="picker">
-    <input type="search" aria-label=${label} placeholder=${label} value=${text}
+    <input ref=${input} type="search" aria-label=${label} placeholder=${label} value=${text}
       onInput=${(event) => setText(event.currentTarget.value)} autocomplete="off" />
     <ul class="picker-list" onKeyDown=${arrowKeys}>
       ${shown.map(
         (id) => html`<li key=${id}><label class="picker-row">
         <input type="checkbox" data-item checked=${chosen.has(id)} onChange=${() => onToggle(id)} />
-        <${Person} id=${id} size="small" /><span dir="auto">${app.people.name(id)}</span></label></li>`,
+        <${Person} id=${id} size="small" stranger /><span dir="auto">${app.people.name(id)}</span></label></li>`,
       )}
+      ${
+        shown.length === 0 &&
+        html`<li class="pane-note">${found ? "Nobody is called so." : "Whom do you want to talk to? Type a name."}</li>`
+      }
     </ul>
-    ${
-      shown.length === 0 &&
-      html`<p
-      class="pane-note">${found ? "Nobody is called so." : "Search for somebody by name."}</p>`
-    }
   </div>`;
 }
 

@@ -58,8 +58,8 @@ const chosen = {
 
 function SignIn({ go }) {
   const app = useApp();
-  return html`<${Form} title="Welcome back" action="Sign in" submit=${(filled) => app.signIn(filled)} after=${html`
-      <button type="button" class="link" onClick=${() => go("register")}>Create an account</button>
+  return html`<${Form} title="Welcome" action="Sign in" submit=${(filled) => app.signIn(filled)} after=${html`
+      <button type="button" class="link" onClick=${() => go("register")}>New here? Create an account</button>
       <button type="button" class="link" onClick=${() => go("forgotten")}>Forgot your password?</button>`}>
     <${Field} ...${email} />
     <${Field} label="Password" name="password" type="password" autocomplete="current-password" required
