@@ -66,10 +66,11 @@ impl Versioned {
         Self { version, state: Arc::new(state), weight, snapshot }
     }
 
-    /// The state as bytes, if this is a version of which a snapshot is to be kept.
-    pub(crate) fn snapshot_due(&self) -> Option<Vec<u8>> {
+    /// The state as bytes, if a snapshot is to be kept now that the stream has come here from version `since`: a decision
+    /// that records several events may pass the version at which one is due.
+    pub(crate) fn snapshot_due(&self, since: u64) -> Option<Vec<u8>> {
         let (every, take) = self.snapshot?;
-        if every == 0 || !self.version.is_multiple_of(every) {
+        if every == 0 || self.version / every <= since / every {
             return None;
         }
         take(&*self.state)

@@ -419,10 +419,11 @@ impl Executor {
             }
         };
         recording.done();
-        for (stream, state) in after {
-            if let Some(state) = state {
-                self.remember(stream, &state);
-                self.snapshot_if_due(stream, &state);
+        for (stream, after) in after {
+            if let Some(after) = after {
+                self.remember(stream, &after);
+                let before = state.iter().find(|(named, _)| *named == stream);
+                self.snapshot_if_due(stream, &after, before.map_or(0, |(_, before)| before.version));
             }
         }
         Ok(compose(&committed))
@@ -448,8 +449,8 @@ impl Executor {
         Ok(compose(&Committed { first: head, last: head, at: commit.now }))
     }
 
-    fn snapshot_if_due(&self, stream: StreamId, state: &Versioned) {
-        let Some(bytes) = state.snapshot_due() else { return };
+    fn snapshot_if_due(&self, stream: StreamId, state: &Versioned, since: u64) {
+        let Some(bytes) = state.snapshot_due(since) else { return };
         let (log, sealed) = (self.log.clone(), self.instance.seal(b"snapshot", &bytes));
         let version = state.version;
         tokio::spawn(async move {

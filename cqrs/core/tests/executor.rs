@@ -279,7 +279,8 @@ impl Aggregate for Meter {
     }
 }
 
-struct Tick(Uuid);
+/// Ticks so many times at once.
+struct Tick(Uuid, u64);
 impl Decide for Tick {
     type Answer = u64;
     type Refusal = BankRefusal;
@@ -288,7 +289,8 @@ impl Decide for Tick {
     }
     fn decide(&self, _: &Context, state: &State<'_>) -> Result<Decision<u64>, BankRefusal> {
         let count = state.get::<Meter>(self.0).0;
-        Ok(Decision::answering(move |_| count).record::<Meter>(self.0, MeterEvent::Ticked {}))
+        let decision = Decision::answering(move |_| count);
+        Ok((0..self.1).fold(decision, |decision, _| decision.record::<Meter>(self.0, MeterEvent::Ticked {})))
     }
 }
 
@@ -297,7 +299,7 @@ async fn a_stream_is_folded_from_its_snapshot_on() {
     let spy = Spy::new();
     let writer = executor(spy.clone());
     for _ in 0..13 {
-        writer.run(&cx(&writer), &Tick(account(1))).await.unwrap();
+        writer.run(&cx(&writer), &Tick(account(1), 1)).await.unwrap();
     }
     // Kept beside the command's answer.
     while spy.snapshot(Meter::stream(account(1))).await.unwrap().is_none() {
@@ -308,9 +310,23 @@ async fn a_stream_is_folded_from_its_snapshot_on() {
     assert_ne!(sealed, 10_u64.to_be_bytes());
     spy.taken();
     let fresh = executor(spy.clone());
-    let reply = fresh.run(&cx(&fresh), &Tick(account(1))).await.unwrap();
+    let reply = fresh.run(&cx(&fresh), &Tick(account(1), 1)).await.unwrap();
     assert_eq!(reply.parse::<u64>().unwrap(), 13);
     assert_eq!(spy.taken().0, [10]);
+}
+
+#[tokio::test]
+async fn a_snapshot_is_kept_where_a_decision_passes_the_version_at_which_one_is_due() {
+    let spy = Spy::new();
+    let writer = executor(spy.clone());
+    for _ in 0..2 {
+        writer.run(&cx(&writer), &Tick(account(1), 7)).await.unwrap();
+    }
+    // Kept beside the command's answer.
+    while spy.snapshot(Meter::stream(account(1))).await.unwrap().is_none() {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(spy.snapshot(Meter::stream(account(1))).await.unwrap().unwrap().0, 14);
 }
 
 #[tokio::test]
@@ -318,7 +334,7 @@ async fn the_cache_holds_as_many_bytes_as_it_may() {
     let spy = Spy::new();
     let options = ExecutorOptions { cache_bytes: 1_000_000, ..ExecutorOptions::default() };
     let executor = executor_with(spy.clone(), keyring(), &options);
-    let tick = async |n| executor.run(&cx(&executor), &Tick(account(n))).await.unwrap();
+    let tick = async |n| executor.run(&cx(&executor), &Tick(account(n), 1)).await.unwrap();
     for round in 0..30 {
         for favourite in 0..10 {
             tick(favourite).await;
