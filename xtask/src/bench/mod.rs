@@ -3,6 +3,7 @@
 //! What is measured is a list of [parts](parts::PARTS). Each is a command that writes what it found between markers of that page
 //! and leaves it as JSON in `bench` of cargo's target folder, from which the table of all targets is made.
 
+mod kernel;
 mod parts;
 
 use std::fs;
@@ -71,6 +72,9 @@ impl Task for Bench {
         allow_many_files();
         let mut build = cargo();
         run(build.args(["build", "--release", "--package", "parlor", "--package", "parlor-bench"]))?;
+        if wanted.iter().any(|part| part.name == parts::KERNEL) {
+            kernel::build()?;
+        }
         let server = if wanted.iter().any(|part| part.on_postgres) {
             Some(postgres::Throwaway::start()?)
         } else {

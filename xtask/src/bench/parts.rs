@@ -7,6 +7,9 @@ use super::{Settings, in_root};
 /// Always measured first: all figures are shares of what it finds.
 pub(super) const MACHINE: &str = "machine";
 
+/// The only one with crates that nothing else is built with.
+pub(super) const KERNEL: &str = "kernel";
+
 /// A part of the measurement.
 pub(super) struct Part {
     pub(super) name: &'static str,
@@ -41,6 +44,15 @@ pub(super) const PARTS: &[Part] = &[
             }
             command
         },
+    },
+    Part {
+        name: KERNEL,
+        about: "K1 to K4: the kernel beside Rust's other event-sourcing crates",
+        minutes: (9.0, 4.0),
+        only_named: false,
+        on_postgres: true,
+        markers: &["peers"],
+        command: super::kernel::command,
     },
     Part {
         name: "http-sqlite",
