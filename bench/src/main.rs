@@ -11,7 +11,9 @@ mod live;
 mod load;
 mod machine;
 mod results;
+mod rooms;
 mod server;
+mod steady;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -51,6 +53,10 @@ enum Command {
     Grow(Grow),
     /// Live delivery: latency, memory per socket, resuming
     Live(Live),
+    /// Nine reads for each message, in an open loop, for minutes: latencies and memory
+    Steady(Steady),
+    /// Many who join at once, a room of ten thousand, somebody in ten thousand conversations
+    Rooms(Rooms),
     /// All targets with what became of them, from what the parts found when they ran last
     Summary(Common),
     /// The echo server that the figures are compared with (started by `machine`)
@@ -185,6 +191,32 @@ struct Grow {
     name: String,
 }
 
+/// How long.
+#[derive(Debug, Clone, clap::Args)]
+struct Steady {
+    #[command(flatten)]
+    common: Common,
+    /// Minutes that the open loop lasts; none is as long as the closed one
+    #[arg(long, default_value_t = 10)]
+    minutes: u64,
+}
+
+/// How many and how much.
+#[derive(Debug, Clone, clap::Args)]
+struct Rooms {
+    #[command(flatten)]
+    common: Common,
+    /// How many join a room each second
+    #[arg(long, default_value_t = 500)]
+    joins_per_second: u64,
+    /// How many are in the large room
+    #[arg(long, default_value_t = 10_000)]
+    members: u64,
+    /// How many conversations somebody is in
+    #[arg(long, default_value_t = 10_000)]
+    many: u64,
+}
+
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     match Arguments::parse().command {
@@ -192,6 +224,8 @@ async fn main() -> anyhow::Result<()> {
         Command::Http(options) => http::run(options).await,
         Command::Grow(options) => grow::run(options).await,
         Command::Live(options) => live::run(options).await,
+        Command::Steady(options) => steady::run(options).await,
+        Command::Rooms(options) => rooms::run(options).await,
         Command::Kernel { postgres, clients, seconds } => {
             kernel::run(&clients, Duration::from_secs(seconds), postgres.as_deref()).await
         }

@@ -159,11 +159,14 @@ impl Server {
         Some(Cpu { server, database })
     }
 
+    /// The process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Resident memory, in KiB.
     pub(crate) fn resident_kib(&self) -> Option<u64> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
-        let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
-        line.split_whitespace().nth(1)?.parse().ok()
+        resident_kib(self.child.id())
     }
 
     /// Ends the process and gives its data folder and database back, to be looked at further.
@@ -174,6 +177,13 @@ impl Server {
         let data = self.data.take().context("the server had no data folder")?;
         Ok((data, self.database.take()))
     }
+}
+
+/// A process's resident memory, in KiB.
+pub(crate) fn resident_kib(process: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 /// The binary with what it keeps where.

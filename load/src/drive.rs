@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -23,6 +24,8 @@ use crate::{cpu, text};
 const LATE: Duration = Duration::from_millis(1);
 /// How long tokens are used; the server's last five minutes unless it was told otherwise.
 const TOKENS_LAST: Duration = Duration::from_mins(2);
+/// How often a thread looks whether it is to stop, and shows what it saw.
+const LOOK: Duration = Duration::from_millis(500);
 /// How long a thread rests when the server takes no connection.
 const REFUSED: Duration = Duration::from_millis(10);
 
@@ -49,6 +52,8 @@ pub struct Options {
     pub run: String,
     /// Whether every page must have something in it, since there is something to be read everywhere.
     pub filled: bool,
+    /// Ends the load early once it is set, as though its time were over.
+    pub stop: Arc<AtomicBool>,
     /// When everything began, if messages are to say when they were due, in microseconds since then.
     pub stamped: Option<Instant>,
 }
@@ -67,6 +72,7 @@ impl Options {
             grace: Duration::from_secs(10),
             run: run.to_owned(),
             filled: false,
+            stop: Arc::default(),
             stamped: None,
         }
     }
@@ -206,6 +212,7 @@ impl<'a> Driver<'a> {
             }
             // Who has no connection free waits for an answer, not for a time.
             let until = if self.idle.is_empty() { last } else { next.unwrap_or(last) };
+            let until = until.min(now + LOOK);
             self.timer.poll(&mut self.poll, &mut events, until.saturating_sub(now))?;
             for event in &events {
                 let at = event.token().0;
@@ -226,7 +233,7 @@ impl<'a> Driver<'a> {
 
     /// When the next request is to be sent; none if no more are.
     fn next_due(&self, now: Duration) -> Option<Duration> {
-        if self.sent >= self.at_most {
+        if self.sent >= self.at_most || self.options.stop.load(Ordering::Relaxed) {
             return None;
         }
         match &self.schedule {
@@ -402,6 +409,9 @@ impl<'a> Driver<'a> {
             }
         }
         let now = self.start.elapsed();
+        if self.options.stop.load(Ordering::Relaxed) {
+            return;
+        }
         while let Some(due) = self.schedule.and_then(|schedule| schedule.due(self.sent)) {
             let kind = self.options.mix.nth(self.sent);
             let never = Pending { kind, due, sent: now, room: 0, content: 0 };

@@ -36,6 +36,19 @@ pub struct Person {
     authorization: RwLock<Arc<str>>,
 }
 
+impl Person {
+    /// Somebody who is there already, signed in anew.
+    ///
+    /// # Errors
+    /// If the server refuses.
+    pub async fn again(application: &Parlor, id: Uuid) -> anyhow::Result<Self> {
+        let signed_in = application.issue_tokens(id, Some("load")).await.context("signing people in")?;
+        let authorization = format!("Bearer {}", signed_in.access_token).into();
+        let parlor = application.as_signed_in(signed_in).await?;
+        Ok(Self { id, parlor, rooms: Vec::new(), authorization: RwLock::new(authorization) })
+    }
+}
+
 /// A conversation.
 pub struct Room {
     /// Its id.
@@ -72,13 +85,7 @@ impl World {
         // Chat must have heard of everybody before it lets them in, and has once it heard of those who were made last.
         let known: Vec<String> = made.iter().filter_map(|(_, position)| position.clone()).collect();
         let people = made.into_iter().map(|(person, _)| person).collect();
-        let mut world = Self {
-            people,
-            rooms: Vec::new(),
-            application,
-            generation: AtomicU64::new(0),
-            said: AtomicU64::new(0),
-        };
+        let mut world = Self::of(application, people);
         let size = Size { members: size.members.min(size.people), ..size };
         let rooms: Vec<Room> = stream::iter(0..size.rooms)
             .map(|n| world.room(n, size, &known))
@@ -89,6 +96,17 @@ impl World {
             world.add(room);
         }
         Ok(world)
+    }
+
+    /// These people, in no conversation yet.
+    pub fn of(application: Parlor, people: Vec<Person>) -> Self {
+        Self {
+            people,
+            rooms: Vec::new(),
+            application,
+            generation: AtomicU64::new(0),
+            said: AtomicU64::new(0),
+        }
     }
 
     /// Counts a conversation in.
@@ -159,14 +177,7 @@ impl World {
 async fn person(application: &Parlor, run: &str, n: usize) -> anyhow::Result<(Person, Option<String>)> {
     let user = NewUser::new(format!("Load {n}")).external_id(format!("load-{run}-{n}"));
     let made = application.create_user(&user).answer().await.context("making the people of the load")?;
-    let signed_in = application.issue_tokens(made.body.id, Some("load")).await.context("signing them in")?;
-    let authorization = format!("Bearer {}", signed_in.access_token).into();
-    let person = Person {
-        id: made.body.id,
-        parlor: application.as_signed_in(signed_in).await?,
-        rooms: Vec::new(),
-        authorization: RwLock::new(authorization),
-    };
+    let person = Person::again(application, made.body.id).await?;
     Ok((person, made.position))
 }
 

@@ -139,6 +139,13 @@ enum Command {
         #[arg(long, value_name = "NUMBER", default_value_t = 20)]
         conversations: usize,
     },
+    /// Load the running instance, or another one, and check that what it acknowledged is what it holds
+    ///
+    /// People and conversations are made for the load, and stay: use an instance that may keep them. In a closed loop
+    /// each connection asks as soon as it was answered; with --rate requests are due whatever becomes of those before; with
+    /// --ramp the rate is raised until the 99th percentile breaks. Afterwards every acknowledged message is read back: one that
+    /// is lost, doubled or different fails the command.
+    Load(Box<parlor_load::Arguments>),
 }
 
 #[derive(Debug, Subcommand)]
@@ -240,6 +247,7 @@ impl Command {
             | Self::Config(_)
             | Self::Openapi
             | Self::Demo { .. }
+            | Self::Load(_)
             | Self::Move { .. }
             | Self::Backup { .. }
             | Self::Restore { .. } => return None,
@@ -326,6 +334,7 @@ fn run(cli: &Cli) -> anyhow::Result<ExitCode> {
 async fn elsewhere(config: &config::Config, command: &Command) -> anyhow::Result<Option<String>> {
     Ok(Some(match command {
         Command::Demo { conversations } => crate::demo::run(config, *conversations).await?,
+        Command::Load(arguments) => crate::load::run(config, arguments).await?,
         Command::Move { from, to, restart } => transfer::move_instance(config, from, to, *restart).await?,
         Command::Backup { command: Some(BackupCommand::Verify { file }), .. } => transfer::verify(file)?,
         Command::Backup { file: Some(file), .. } => transfer::back_up(config, file).await?,

@@ -8,6 +8,7 @@ pub mod data_dir;
 pub mod demo;
 pub mod http;
 pub mod instance;
+mod load;
 pub mod migrate;
 pub mod roles;
 pub mod serve;

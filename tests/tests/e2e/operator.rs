@@ -87,7 +87,7 @@ async fn the_configuration_in_force_is_shown_without_secrets() {
 async fn the_help_names_every_command() {
     let server = Server::prepare(Store::Sqlite, parlor_tests::Options::default()).await;
     let help = server.run_ok(&["--help"]).await;
-    for command in ["serve", "user", "service-key", "views", "config", "demo"] {
+    for command in ["serve", "user", "service-key", "views", "config", "demo", "load"] {
         assert!(help.contains(command), "{command} is missing:\n{help}");
     }
 }
@@ -111,4 +111,17 @@ async fn the_demo_fills_an_empty_instance_once_and_leaves_no_key_in_force() {
     assert!(!again.status.success() && said.contains("holds the demo data already"), "{said}");
     let keys = server.run_ok(&["service-key", "list"]).await;
     assert_eq!(keys.matches("revoked").count(), 2, "one for each time: {keys}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_load_is_verified_to_the_last_message_and_leaves_no_key_in_force() {
+    let server = Server::start(Store::Sqlite).await;
+    let small = ["load", "--seconds", "1", "--people", "6", "--rooms", "4", "--members", "3", "--fill", "5"];
+    let printed = server.run_ok(&[&small[..], &["--rate", "50", "--live", "6"]].concat()).await;
+    // Five of fifty are messages, beside the twenty that are there to be read.
+    assert!(printed.contains("Verified: 25 messages were acknowledged"), "{printed}");
+    let live = printed.lines().find_map(|line| line.strip_prefix("live ")).unwrap_or_default();
+    assert_eq!(live.split_whitespace().next(), Some("10"), "each to two others: {printed}");
+    let keys = server.run_ok(&["service-key", "list"]).await;
+    assert_eq!(keys.matches("revoked").count(), 1, "{keys}");
 }

@@ -88,6 +88,34 @@ pub(super) const PARTS: &[Part] = &[
         },
     },
     Part {
+        name: "steady",
+        about: "H6: nine reads for each message at 70 % of the maximum, ten minutes",
+        minutes: (11.0, 0.5),
+        only_named: false,
+        on_postgres: false,
+        markers: &["steady"],
+        command: |settings| {
+            let mut command = part(settings, "steady");
+            command.args(["--minutes", if settings.quick { "0" } else { "10" }]);
+            command
+        },
+    },
+    Part {
+        name: "rooms",
+        about: "500 joins a second, a room of 10,000, somebody in 10,000 conversations",
+        minutes: (4.0, 1.0),
+        only_named: false,
+        on_postgres: false,
+        markers: &["rooms"],
+        command: |settings| {
+            let mut command = part(settings, "rooms");
+            if settings.quick {
+                command.args(["--members", "2000", "--many", "2000"]);
+            }
+            command
+        },
+    },
+    Part {
         name: "growth-sqlite",
         about: "H4 and growth from 10,000 to 1,000,000 messages, on SQLite",
         minutes: (7.0, 1.5),
