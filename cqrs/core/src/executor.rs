@@ -170,6 +170,14 @@ impl Executor {
                 }
                 Err(refusal) => return self.refused(cx, refusal.into()).await,
             };
+            // Past a queue, newcomers would win every race against those who wait in it: they go to its end, and decide on
+            // what those before them left.
+            if turn.is_none()
+                && let Some(queue) = self.queue_of(&decision, &state)
+            {
+                turn = Some(queue.lock().await);
+                continue;
+            }
             match self.commit(cx, &state, decision).await {
                 // Whoever has lost access since gets no answer, and another process may have taken it: look again.
                 Ok(reply) if reply.replayed && from_cache => trust_cache = false,
@@ -183,7 +191,7 @@ impl Executor {
                     attempt += 1;
                     // One queue at a time: whoever holds a place in one and waited for another could wait for ever.
                     drop(turn.take());
-                    turn = Some(self.queues[id.as_u128() as usize % self.queues.len()].lock().await);
+                    turn = Some(self.queue(id).lock().await);
                 }
                 Err(CommitFailure::Commit(CommitError::ClaimTaken { set })) => {
                     let failure = decide
@@ -194,6 +202,19 @@ impl Executor {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    fn queue(&self, id: Uuid) -> &tokio::sync::Mutex<()> {
+        &self.queues[id.as_u128() as usize % self.queues.len()]
+    }
+
+    /// Where others wait who lost a race on a stream that the decision goes on with. One that it begins, or only guards, is
+    /// hardly raced for.
+    fn queue_of<T>(&self, decision: &Decision<T>, state: &Loaded) -> Option<&tokio::sync::Mutex<()>> {
+        let goes_on =
+            |stream: &StreamId| state.iter().any(|(named, loaded)| named == stream && loaded.version > 0);
+        let streams = decision.appends.iter().map(|append| &append.stream).filter(|stream| goes_on(stream));
+        streams.map(|stream| self.queue(stream.id)).find(|queue| queue.try_lock().is_err())
     }
 
     /// Commits a decision that was prepared outside, as those of state-stored aggregates are. A conflict comes

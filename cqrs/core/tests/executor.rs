@@ -330,6 +330,25 @@ async fn a_snapshot_is_kept_where_a_decision_passes_the_version_at_which_one_is_
 }
 
 #[tokio::test]
+async fn those_who_go_on_with_one_stream_at_once_take_turns() {
+    let spy = Spy::new();
+    let executor = executor(spy.clone());
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..8 {
+        let executor = executor.clone();
+        clients.spawn(async move {
+            for _ in 0..20 {
+                executor.run(&cx(&executor), &Tick(account(1), 1)).await.unwrap();
+            }
+        });
+    }
+    clients.join_all().await;
+    let (_, commits) = spy.taken();
+    // Once each, before they know of each other; from then on nobody passes those who wait.
+    assert!((160..=160 + 16).contains(&commits), "{commits} commits for 160 commands");
+}
+
+#[tokio::test]
 async fn the_cache_holds_as_many_bytes_as_it_may() {
     let spy = Spy::new();
     let options = ExecutorOptions { cache_bytes: 1_000_000, ..ExecutorOptions::default() };

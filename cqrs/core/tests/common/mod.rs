@@ -178,7 +178,11 @@ impl Log for Spy {
     }
     async fn commit(&self, commit: Commit) -> Result<Committed, CommitError> {
         *self.commits.lock() += 1;
-        self.log.commit(commit).await
+        // As with any log that takes a moment, others go on meanwhile.
+        tokio::task::yield_now().await;
+        let committed = self.log.commit(commit).await;
+        tokio::task::yield_now().await;
+        committed
     }
     async fn read_stream(&self, stream: StreamId, after: u64) -> Result<Vec<RecordedEvent>, StoreError> {
         self.stream_reads.lock().push(after);
