@@ -13,7 +13,7 @@ use async_trait::async_trait;
 use cqrs_core::{Actor, Clock, CommandBus, Context, Failure, Incoming, Position, Reactor, derived_id};
 use cqrs_sql::SqlWriteRepository;
 use parlor_contracts::chat::{ChatEvent, ConversationKind};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use uuid::Uuid;
 
 use crate::create_notification::{CreateNotifications, NewNotification};
@@ -43,6 +43,8 @@ pub struct NotifyOfChat {
     users: watch::Receiver<Position>,
     /// How far the view was known to be when last looked at, in each of the sources that it is waited for in.
     reached: [AtomicU64; 3],
+    /// Held by who looks.
+    looking: [Mutex<()>; 3],
 }
 
 /// The sources that `rooms` is waited for in: chat's events; the service's own, from which it has who wants to hear of
@@ -83,7 +85,16 @@ impl NotifyOfChat {
         clock: Arc<dyn Clock>,
         [head, users]: [watch::Receiver<Position>; 2],
     ) -> Self {
-        Self { rooms, preferences, commands, clock, head, users, reached: Default::default() }
+        Self {
+            rooms,
+            preferences,
+            commands,
+            clock,
+            head,
+            users,
+            reached: Default::default(),
+            looking: Default::default(),
+        }
     }
 
     /// Waits until the view holds everything up to the message at `position`.
@@ -112,27 +123,33 @@ impl NotifyOfChat {
 
     async fn wait_in(&self, source: usize, position: u64) -> Result<(), Failure> {
         let known = &self.reached[source];
-        if known.load(Ordering::Relaxed) >= position {
+        let there = || known.load(Ordering::Relaxed) >= position;
+        if there() {
             return Ok(());
         }
-        let mut waited = Duration::ZERO;
-        let mut pause = Duration::from_millis(1);
-        loop {
-            let reached = self.rooms.reached(AWAITED[source]).await?;
-            known.store(reached, Ordering::Relaxed);
-            if reached >= position {
-                return Ok(());
+        let arriving = async {
+            let mut pause = Duration::from_millis(1);
+            loop {
+                // One looks for all that wait.
+                let _looking = self.looking[source].lock().await;
+                if there() {
+                    return Ok(());
+                }
+                known.store(self.rooms.reached(AWAITED[source]).await?, Ordering::Relaxed);
+                if there() {
+                    return Ok(());
+                }
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(25));
             }
-            if waited >= PATIENCE {
-                return Err(Failure::Unavailable(format!(
-                    "the view rooms is at {reached} in {}, before {position}",
-                    AWAITED[source]
-                )));
-            }
-            tokio::time::sleep(pause).await;
-            waited += pause;
-            pause = (pause * 2).min(Duration::from_millis(50));
-        }
+        };
+        tokio::time::timeout(PATIENCE, arriving).await.unwrap_or_else(|_| {
+            let reached = known.load(Ordering::Relaxed);
+            Err(Failure::Unavailable(format!(
+                "the view rooms is at {reached} in {}, before {position}",
+                AWAITED[source]
+            )))
+        })
     }
 
     async fn preferences_of(&self, user: Uuid) -> Result<Preferences, Failure> {
