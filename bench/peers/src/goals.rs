@@ -65,8 +65,6 @@ pub(crate) const GOALS: &[Goal] = {
             Rate,
             1.0,
         ),
-        goal(K1, "append, 1 client, SQLite FULL beside NORMAL", LITE, SQLITE, 1, Rate, 4.0),
-        goal(K1, "append, 8 clients, SQLite FULL beside NORMAL", LITE, SQLITE, 8, Rate, 4.0),
         goal(K1, "append, 32 clients, SQLite FULL beside NORMAL", LITE, SQLITE, 32, Rate, 4.0),
         goal(K2, "one hot conversation, 32 clients", PG, POSTGRES, 32, Rate, 30.0),
         goal(K2, "the last second beside the first", PG, &[], 32, Steady, 0.9),
