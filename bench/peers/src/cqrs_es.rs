@@ -92,8 +92,8 @@ enum Database {
 impl Database {
     async fn execute(&self, sql: &'static str) -> anyhow::Result<()> {
         match self {
-            Self::Postgres(pool) => drop(sqlx::raw_sql(sql).execute(pool).await?),
-            Self::Sqlite(pool) => drop(sqlx::raw_sql(sql).execute(pool).await?),
+            Self::Postgres(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|_| ())?,
+            Self::Sqlite(pool) => sqlx::raw_sql(sql).execute(pool).await.map(|_| ())?,
         }
         Ok(())
     }

@@ -85,13 +85,11 @@ pub(crate) async fn write(all: &All, runs: &[Measured]) -> anyhow::Result<()> {
             .with_context(|| format!("can't write {}", file.display()))?;
     }
     let text = text(&report)?;
-    match &all.write {
-        Some(file) => put(file, &text),
-        None => {
-            println!("{text}");
-            Ok(())
-        }
+    if let Some(file) = &all.write {
+        return put(file, &text);
     }
+    println!("{text}");
+    Ok(())
 }
 
 fn text(report: &Report<'_>) -> anyhow::Result<String> {

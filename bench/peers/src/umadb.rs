@@ -1,4 +1,4 @@
-//! UmaDB: conditional appends guarded by a tag that only the membership has, over gRPC and embedded.
+//! `UmaDB`: conditional appends guarded by a tag that only the membership has, over gRPC and embedded.
 
 use std::collections::HashSet;
 use std::path::PathBuf;
@@ -139,12 +139,12 @@ impl Access for Embedded {
         events: Vec<DcbEvent>,
         condition: Option<DcbAppendCondition>,
     ) -> DcbResult<u64> {
-        let gone = |_| DcbError::Io(std::io::Error::other("the writer's thread has ended"));
+        let gone = || DcbError::Io(std::io::Error::other("the writer's thread has ended"));
         let (response_tx, response) = oneshot::channel();
         let request =
             WriterThreadRequest::Append { events, condition, tracking_info: None, response_tx, cancel: None };
-        self.writer.send(request).await.map_err(|_| gone(()))?;
-        response.await.map_err(|_| gone(()))?
+        self.writer.send(request).await.map_err(|_| gone())?;
+        response.await.map_err(|_| gone())?
     }
 }
 

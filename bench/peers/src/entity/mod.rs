@@ -1,5 +1,8 @@
 //! es-entity: an entity and its generated repository, without and with snapshots.
 
+#![allow(clippy::wildcard_imports, reason = "what the derives make needs names that it doesn't say")]
+#![allow(clippy::disallowed_methods, reason = "es-entity's ids can be made anew, which isn't done here")]
+
 mod plain;
 mod snapshots;
 
