@@ -51,9 +51,20 @@ pub struct Statement {
 
 /// What a projection wants written, in order. It can't read: a view is a function of its log by construction.
 #[derive(Debug, Default, Clone, PartialEq)]
-pub struct Writes(pub Vec<Statement>);
+pub struct Writes(
+    /// The statements, in order.
+    pub Vec<Statement>,
+    /// What they change, as [`Writes::touch`] was told.
+    pub Vec<Uuid>,
+);
 
 impl Writes {
+    /// Says what is changed: whatever was remembered of it isn't true any more. What it stands for is between the projection
+    /// and those who remember: a conversation, a person, or one of them in the other.
+    pub fn touch(&mut self, what: Uuid) {
+        self.1.push(what);
+    }
+
     /// Runs a statement.
     pub fn run(&mut self, sql: impl Into<Sql>, params: Vec<Value>) {
         self.0.push(Statement { sql: sql.into(), params });

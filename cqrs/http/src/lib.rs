@@ -47,7 +47,7 @@
 //!
 //! - [`problem`]: failures as RFC 9457 problem documents, and the catalogue of their codes.
 //! - [`Input`], [`OpenInput`], [`Asking`], [`OpenAsking`], [`Caller`], [`PathId`]: what a request says, checked.
-//! - [`Page`], [`Limit`], [`Cursors`]: lists in pages.
+//! - [`Page`], [`Limit`], [`Cursors`]: lists in pages. [`Rendered`]: answers that are JSON already.
 //! - [`time`]: times as RFC 3339 with milliseconds.
 
 mod answer;
@@ -64,6 +64,7 @@ mod page;
 mod path;
 pub mod problem;
 mod query;
+mod rendered;
 mod request;
 pub mod time;
 
@@ -77,6 +78,7 @@ pub use page::{Cursors, Limit, Page};
 pub use path::PathId;
 pub use problem::Problem;
 pub use query::{Asking, Caller, NoParams, OpenAsking};
+pub use rendered::Rendered;
 pub use request::RequestInfo;
 
 /// What a handler gives back.

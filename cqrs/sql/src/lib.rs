@@ -138,4 +138,4 @@ pub use postgres::{Pool, PoolOptions};
 pub use projecting::{Projecting, RebuildError, RebuildProgress};
 pub use repository::{SqlReadRepository, SqlWriteRepository};
 pub use store::{OpenService, ServiceStore};
-pub use views::{Views, ViewsAt};
+pub use views::{AnswerKey, Settled, Views, ViewsAt, Watch};

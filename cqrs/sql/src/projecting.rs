@@ -21,8 +21,8 @@ pub struct Projecting {
     views: Views,
     keyring: Keyring,
     sources: Vec<Arc<dyn EventSource>>,
-    /// How far this handler has come: the place may fall behind that when a rebuilt view is swapped in.
-    reached: Mutex<HashMap<&'static str, Position>>,
+    /// How far this handler has come, and in which epoch of the source.
+    reached: Mutex<HashMap<&'static str, (Position, Uuid)>>,
 }
 
 impl Projecting {
@@ -94,8 +94,10 @@ impl EventHandler for Projecting {
             self.views.reload().await?;
             found = self.views.place(name, self.views.generation(name), source).await?;
         }
+        let position = found.map_or(Position(0), |(position, _)| position);
+        self.views.found_at(name, source, position);
         let Some((position, epoch)) = found else {
-            self.reached.lock().insert(source, Position(0));
+            self.reached.lock().insert(source, (Position(0), self.epoch(source)));
             return Ok(Position(0));
         };
         let present = self.epoch(source);
@@ -105,7 +107,7 @@ impl EventHandler for Projecting {
                 "the view {name} was filled from another epoch of {source}: rebuild it"
             )));
         }
-        self.reached.lock().insert(source, position);
+        self.reached.lock().insert(source, (position, present));
         Ok(position)
     }
 
@@ -128,12 +130,13 @@ impl EventHandler for Projecting {
         fence: Option<Fence>,
     ) -> Result<(), HandlerError> {
         let first = batch.events.first().map_or(batch.upto, |event| event.position);
-        let reached = self.reached.lock().get(source).copied().unwrap_or_default();
-        let place = self.place(source).await.map_err(|error| HandlerError::store(first, &error))?;
-        if place < reached {
-            return Err(HandlerError::moved(first));
-        }
-        // A rebuilt view may have come further than the one it replaced.
+        // The step itself checks that the view is where this handler left it: another process, or a rebuilt view that was swapped
+        // in, may have moved it.
+        let reached = self.reached.lock().get(source).copied();
+        let place = match reached {
+            Some((reached, epoch)) if epoch == self.epoch(source) => reached,
+            _ => self.place(source).await.map_err(|error| HandlerError::store(first, &error))?,
+        };
         let skip = batch.events.partition_point(|event| event.position <= place);
         let work = Work { source, fence, epoch: self.epoch(source) };
         self.apply(work, place, &batch.events[skip..], batch.upto.max(place)).await
@@ -186,12 +189,12 @@ impl Projecting {
     ) -> Result<(), HandlerError> {
         let writes = project(&*self.projection, &self.keyring, source, events).await?;
         let at = events.first().map_or(to, |event| event.position);
-        let step = Step { source, epoch, statements: writes.0, fence, from, to };
+        let step = Step { source, epoch, statements: writes.0, touched: writes.1, fence, from, to };
         let name = self.projection.name();
         let generation = self.views.generation(name);
         match self.views.step(name, generation, step).await {
             Ok(()) => {
-                self.reached.lock().insert(source, to);
+                self.reached.lock().insert(source, (to, epoch));
                 Ok(())
             }
             Err(StepError::Moved) => Err(HandlerError::moved(at)),
@@ -290,6 +293,7 @@ impl Views {
                 source: source.name(),
                 epoch: source.epoch(),
                 statements: writes.0,
+                touched: Vec::new(),
                 // It fills a generation of its own, which the live view's keeper leaves alone.
                 fence: None,
                 from: place,

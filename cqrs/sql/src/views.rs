@@ -2,6 +2,7 @@
 
 mod leases;
 mod read;
+mod remembered;
 mod side;
 mod step;
 mod swap;
@@ -15,6 +16,7 @@ use parking_lot::Mutex;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use self::remembered::Remembered;
 use self::side::{Backend, Side};
 use self::swap::is_behind;
 use crate::dialect::{Dialect, Resolved, resolve};
@@ -24,6 +26,7 @@ use crate::postgres::{self, BACKGROUND};
 use crate::sqlite::{self, Durability, Readers};
 
 pub(crate) use self::read::is_missing_table;
+pub use self::remembered::{AnswerKey, Settled, Watch};
 pub(crate) use self::step::{Step, StepError};
 
 const SQLITE: &str = "
@@ -79,6 +82,7 @@ struct Inner {
     /// Where they are read: the same, unless that is a copy.
     read: Arc<Side>,
     resolved: Resolved,
+    remembered: Remembered,
     projections: Vec<Arc<dyn Projection>>,
 }
 
@@ -164,7 +168,13 @@ impl Views {
             }
             ViewsAt::Read(location) => (None, Arc::new(open_read(location)?)),
         };
-        let views = Self(Arc::new(Inner { kept, read, resolved: Resolved::default(), projections }));
+        let views = Self(Arc::new(Inner {
+            kept,
+            read,
+            resolved: Resolved::default(),
+            remembered: Remembered::default(),
+            projections,
+        }));
         if views.0.kept.is_none() {
             views.find_all().await?;
             return Ok(views);
@@ -269,7 +279,9 @@ impl Views {
 
     /// Looks up which generations are live, where the views are kept.
     pub(crate) async fn reload(&self) -> Result<(), StoreError> {
-        self.origin().reload(&self.0.projections).await.map(drop)
+        let reloaded = self.origin().reload(&self.0.projections).await.map(drop);
+        self.swapped();
+        reloaded
     }
 
     /// How far a view's generation has come in a source, with the source's epoch then, where it is kept; nothing if it never
@@ -330,6 +342,7 @@ impl Views {
             .await?;
         if swapped {
             self.kept()?.set_generation(name, generation);
+            self.swapped();
         }
         Ok(swapped)
     }

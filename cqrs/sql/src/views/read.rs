@@ -30,7 +30,19 @@ impl Views {
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
-        self.retrying(view, self.dialect().pick(sql.into()), params, map).await
+        self.retrying(view, self.dialect().pick(sql.into()), params, map, |_| false).await
+    }
+
+    /// As [`Views::query`], for rows of which only those are wanted that make `enough`: SQLite looks for no more then.
+    pub async fn query_until<T: Send + 'static>(
+        &self,
+        view: &'static str,
+        sql: impl Into<Sql>,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
+        enough: impl Fn(&[T]) -> bool + Send + Clone + 'static,
+    ) -> Result<Vec<T>, StoreError> {
+        self.retrying(view, self.dialect().pick(sql.into()), params, map, enough).await
     }
 
     /// The first row of [`Views::query`].
@@ -58,7 +70,7 @@ impl Views {
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
-        self.retrying(view, sql, params, map).await
+        self.retrying(view, sql, params, map, |_| false).await
     }
 
     async fn retrying<T: Send + 'static>(
@@ -67,14 +79,17 @@ impl Views {
         sql: &str,
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
+        enough: impl Fn(&[T]) -> bool + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
         let read = &self.0.read;
-        let first = read.select(self.query_text(view, sql), params.clone(), map.clone()).await;
+        let text = self.query_text(view, sql);
+        let first = read.select_until(text, params.clone(), map.clone(), enough.clone()).await;
         match first {
             // The view was rebuilt, here or by another process, while the query was on its way.
             Err(StoreError::Other(detail)) if is_missing_table(&detail) => {
                 read.reload(&self.0.projections).await?;
-                match read.select(self.query_text(view, sql), params, map).await {
+                self.swapped();
+                match read.select_until(self.query_text(view, sql), params, map, enough).await {
                     Err(StoreError::Other(detail)) if is_missing_table(&detail) && self.is_elsewhere() => {
                         let detail = format!("the copy that is read has no view {view} yet: {detail}");
                         Err(StoreError::Unavailable(detail))

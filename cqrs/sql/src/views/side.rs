@@ -116,6 +116,17 @@ impl Side {
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + 'static,
     ) -> Result<Vec<T>, StoreError> {
+        self.select_until(sql, params, map, |_| false).await
+    }
+
+    /// Rows until there are enough; SQLite looks for no more then.
+    pub(super) async fn select_until<T: Send + 'static>(
+        &self,
+        sql: String,
+        params: Vec<Value>,
+        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + 'static,
+        enough: impl Fn(&[T]) -> bool + Send + 'static,
+    ) -> Result<Vec<T>, StoreError> {
         match &self.backend {
             Backend::Sqlite { readers, .. } => {
                 readers
@@ -127,6 +138,9 @@ impl Side {
                         let mut found = Vec::new();
                         while let Some(row) = rows.next().map_err(failed)? {
                             found.push(map(&SqliteRow(row)).map_err(corrupt)?);
+                            if enough(&found) {
+                                break;
+                            }
                         }
                         Ok(found)
                     })

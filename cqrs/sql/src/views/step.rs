@@ -26,6 +26,8 @@ pub(crate) struct Step {
     pub(crate) source: &'static str,
     pub(crate) epoch: Uuid,
     pub(crate) statements: Vec<Statement>,
+    /// What they change, for those who remember it.
+    pub(crate) touched: Vec<Uuid>,
     /// Applied only if the view's lease has this number, where it is kept under one.
     pub(crate) fence: Option<Fence>,
     /// Applied only if the view's place is this.
@@ -69,6 +71,8 @@ impl Views {
                     if result.is_err() && !connection.is_autocommit() {
                         let _ = connection.execute_batch("ROLLBACK");
                     }
+                    // Here, for whoever waits for the step may be gone by now.
+                    views.told(name, generation, &step, result.is_ok());
                     result
                 })
                 .await
@@ -83,12 +87,20 @@ impl Views {
                     if result.is_err() {
                         let _ = client.rollback().await;
                     }
+                    views.told(name, generation, &step, result.is_ok());
                     result
                 };
                 tokio::spawn(run)
                     .await
                     .unwrap_or_else(|error| Err(StepError::Store(StoreError::Other(error.to_string()))))
             }
+        }
+    }
+
+    /// Tells of a step those who remember what it changed; that of a generation which isn't live yet concerns nobody.
+    fn told(&self, name: &'static str, generation: u64, step: &Step, taken: bool) {
+        if generation == self.generation(name) {
+            self.settle(name, step.source, taken.then_some((step.to, &step.touched)));
         }
     }
 

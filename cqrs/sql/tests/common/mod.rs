@@ -120,6 +120,7 @@ impl Projection for Balances {
         if event.category() != Account::CATEGORY {
             return Ok(());
         }
+        out.touch(event.meta.stream);
         match event.decode()? {
             AccountEvent::Deposited { cents } => out.run(
                 "INSERT INTO {p}balances (id, cents, last, deposits) VALUES (?1, ?2, ?2, 1)
