@@ -26,6 +26,7 @@ pub mod rename_conversation;
 pub mod search;
 pub mod send_message;
 pub mod timeline;
+mod touched;
 pub mod values;
 
 use std::sync::Arc;

@@ -8,7 +8,8 @@ CREATE TABLE {p}conversations (
   participant_count BIGINT NOT NULL,
   activity BIGINT NOT NULL, -- the position of what happened last; no two conversations share one
   updated_at BIGINT NOT NULL,
-  created_at BIGINT NOT NULL
+  created_at BIGINT NOT NULL,
+  named TEXT NOT NULL -- the first 20 who are in it, by when they joined: 32 hexadecimal digits each
 ) WITH (fillfactor = 80);
 
 -- Who left stays here, absent, with their read mark.

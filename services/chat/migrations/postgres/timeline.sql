@@ -1,10 +1,14 @@
--- How many messages were sent, deleted ones too.
+-- How many messages were sent, deleted ones too; how many of them were deleted; and the position of the newest that wasn't
+-- (0 without one).
 CREATE TABLE {p}rooms (
   conversation UUID PRIMARY KEY,
-  messages BIGINT NOT NULL
+  messages BIGINT NOT NULL,
+  deletions BIGINT NOT NULL,
+  newest BIGINT NOT NULL
 );
 
--- What unread messages are counted by. base_… is how things stood at the later of read mark and last joining.
+-- What unread messages are counted by. base_… is how things stood at the later of read mark and last joining; since is
+-- that of the last stay.
 CREATE TABLE {p}tallies (
   conversation UUID NOT NULL,
   person UUID NOT NULL,
@@ -13,6 +17,7 @@ CREATE TABLE {p}tallies (
   base_position BIGINT NOT NULL,
   base_messages BIGINT NOT NULL,
   base_sent BIGINT NOT NULL,
+  since BIGINT NOT NULL,
   PRIMARY KEY (conversation, person)
 );
 CREATE INDEX {p}tallies_of_person ON {p}tallies (person, conversation) WHERE present;

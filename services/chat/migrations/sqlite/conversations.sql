@@ -8,7 +8,8 @@ CREATE TABLE {p}conversations (
   participant_count INTEGER NOT NULL,
   activity INTEGER NOT NULL, -- the position of what happened last; no two conversations share one
   updated_at INTEGER NOT NULL,
-  created_at INTEGER NOT NULL
+  created_at INTEGER NOT NULL,
+  named TEXT NOT NULL -- the first 20 who are in it, by when they joined: 32 hexadecimal digits each
 ) WITHOUT ROWID;
 
 -- Who left stays here, absent, with their read mark.

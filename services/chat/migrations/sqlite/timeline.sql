@@ -1,10 +1,14 @@
--- How many messages were sent, deleted ones too.
+-- How many messages were sent, deleted ones too; how many of them were deleted; and the position of the newest that wasn't
+-- (0 without one).
 CREATE TABLE {p}rooms (
   conversation BLOB PRIMARY KEY,
-  messages INTEGER NOT NULL
+  messages INTEGER NOT NULL,
+  deletions INTEGER NOT NULL,
+  newest INTEGER NOT NULL
 ) WITHOUT ROWID;
 
--- What unread messages are counted by. base_… is how things stood at the later of read mark and last joining.
+-- What unread messages are counted by. base_… is how things stood at the later of read mark and last joining; since is
+-- that of the last stay.
 CREATE TABLE {p}tallies (
   conversation BLOB NOT NULL,
   person BLOB NOT NULL,
@@ -13,6 +17,7 @@ CREATE TABLE {p}tallies (
   base_position INTEGER NOT NULL,
   base_messages INTEGER NOT NULL,
   base_sent INTEGER NOT NULL,
+  since INTEGER NOT NULL,
   PRIMARY KEY (conversation, person)
 ) WITHOUT ROWID;
 CREATE INDEX {p}tallies_of_person ON {p}tallies (person, conversation) WHERE present;

@@ -1,11 +1,15 @@
 //! `GET /v1/conversations`: the caller's conversations, newest activity first.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use axum::extract::State as Shared;
 use cqrs_core::{Context, Failure, Query, QueryHandler};
-use cqrs_http::{Answer, Asking, Cursors, Edge, Limit, Page};
+use cqrs_http::{Answer, Asking, Cursors, Edge, Limit, Page, Rendered};
+use cqrs_sql::AnswerKey;
 use serde::Deserialize;
 use utoipa::IntoParams;
+use uuid::Uuid;
 
 use super::{ConversationAnswer, Conversations, SeenConversation};
 use crate::paging::page;
@@ -28,7 +32,7 @@ pub struct GetConversations {
 impl Query for GetConversations {
     const NAME: &'static str = "chat.get-conversations";
     const VIEWS: &'static [&'static str] = &[super::VIEW, crate::timeline::VIEW];
-    type Answer = Page<ConversationAnswer>;
+    type Answer = Rendered<Page<ConversationAnswer>>;
 }
 
 /// Answers [`GetConversations`].
@@ -45,14 +49,30 @@ impl QueryHandler<GetConversations> for GetConversationsHandler {
         &self,
         cx: &Context,
         query: GetConversations,
-    ) -> Result<Page<ConversationAnswer>, Failure> {
+    ) -> Result<Rendered<Page<ConversationAnswer>>, Failure> {
         let me = caller(cx);
+        // The first page is what everybody asks for again and again.
+        let key =
+            AnswerKey { question: GetConversations::NAME, of: Uuid::nil(), by: me, limit: query.limit.get() };
+        let views = self.conversations.views();
+        if query.cursor.is_none()
+            && let Some(kept) = views.recall::<Rendered<_>>(&key)
+        {
+            return Ok((*kept).clone());
+        }
+        let watch = if query.cursor.is_none() { self.conversations.watch_list_of(me).await? } else { None };
         // A cursor is somebody's own.
         let scope = format!("conversations:{me}");
         let before = query.cursor.map(|cursor| self.cursors.decode(&scope, &cursor)).transpose()?;
         let seen = self.conversations.list_of(me, before, query.limit.and_one()).await?;
         let page = page(seen, query.limit, &self.cursors, &scope, |last: &SeenConversation| last.activity)?;
-        Ok(page.map(|seen| seen.answer))
+        let answer = Rendered::new(&page.map(|seen| seen.answer))?;
+        if let Some(watch) = watch
+            && let Some(settled) = views.settled(GetConversations::VIEWS).await
+        {
+            views.remember(&settled, key, watch, Arc::new(answer.clone()), answer.json().len());
+        }
+        Ok(answer)
     }
 }
 

@@ -5,11 +5,13 @@ pub mod get_conversations;
 pub mod get_participants;
 mod sql;
 
+use std::sync::Arc;
+
 use cqrs_core::{
     Aggregate as _, CodecError, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, StoreError,
     Value, Writes, params,
 };
-use cqrs_sql::{SqlReadRepository, Views};
+use cqrs_sql::{AnswerKey, SqlReadRepository, Views, Watch};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -19,10 +21,14 @@ use crate::conversation::{Conversation, ConversationEvent};
 use crate::membership::{Membership, MembershipEvent};
 use crate::message::{Message, MessageEvent};
 use crate::read_mark::{ReadMark, ReadMarkEvent};
+use crate::touched;
 use crate::values::{History, Kind, MessageType};
 
 /// The view's name.
 pub const VIEW: &str = "conversations";
+
+/// In how many conversations somebody may be whose list is remembered: it changes with each of them.
+const MOST_WATCHED: usize = 20_000;
 
 /// A conversation's row, as it is for everybody.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +53,8 @@ pub struct ConversationRow {
     pub updated_at: Timestamp,
     /// When it began.
     pub created_at: Timestamp,
+    /// The first who are in it, by when they joined.
+    pub named: Vec<Uuid>,
 }
 
 impl Record for ConversationRow {
@@ -62,6 +70,7 @@ impl Record for ConversationRow {
         "activity",
         "updated_at",
         "created_at",
+        "named",
     ];
 
     fn to_persistence(&self) -> Vec<Value> {
@@ -76,6 +85,7 @@ impl Record for ConversationRow {
             self.activity,
             self.updated_at,
             self.created_at,
+            self.named.iter().map(|person| person.simple().to_string()).collect::<String>(),
         ]
     }
 
@@ -91,8 +101,15 @@ impl Record for ConversationRow {
             activity: row.get(7)?,
             updated_at: row.get(8)?,
             created_at: row.get(9)?,
+            named: named(&row.get::<String>(10)?)
+                .map_err(|error| RowError { column: 10, detail: error.to_string() })?,
         })
     }
+}
+
+/// The ids in a text of 32 hexadecimal digits each.
+fn named(text: &str) -> Result<Vec<Uuid>, uuid::Error> {
+    text.as_bytes().chunks(32).map(Uuid::try_parse_ascii).collect()
 }
 
 /// Keeps the view.
@@ -109,7 +126,7 @@ impl Projection for ConversationsProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 1,
+            version: 2,
             sqlite: include_str!("../../migrations/sqlite/conversations.sql"),
             postgres: include_str!("../../migrations/postgres/conversations.sql"),
             tables: &["conversations", "participants"],
@@ -120,6 +137,7 @@ impl Projection for ConversationsProjection {
         let happened = |conversation: Uuid, out: &mut Writes| {
             let sql = "UPDATE {p}conversations SET activity = ?2, updated_at = ?3 WHERE id = ?1";
             out.run(sql, params![conversation, event.meta.position, event.meta.at]);
+            out.touch(conversation);
         };
         match event.category() {
             Conversation::CATEGORY => settings(event, &event.decode()?, out),
@@ -161,18 +179,21 @@ fn settings(event: &Incoming<'_>, change: &ConversationEvent, out: &mut Writes) 
             activity: meta.position.0,
             updated_at: meta.at,
             created_at: meta.at,
+            named: Vec::new(),
         }),
         ConversationEvent::Renamed { title } => {
             let title = title.as_ref().map(|title| title.text().to_owned());
             let sql = "UPDATE {p}conversations SET title = ?2, version = ?3, activity = ?4, updated_at = ?5
                 WHERE id = ?1";
             out.run(sql, params![meta.stream, title, meta.version, meta.position, meta.at]);
+            out.touch(meta.stream);
         }
     }
 }
 
 fn participant(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
     let (position, at) = (event.meta.position, event.meta.at);
+    touched::membership(change, out);
     match change {
         MembershipEvent::Added { conversation, user, role, .. } => {
             let sql = "INSERT INTO {p}participants
@@ -181,8 +202,11 @@ fn participant(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes)
                 ON CONFLICT (conversation, person) DO UPDATE SET present = TRUE, role = excluded.role,
                   joined_position = excluded.joined_position, joined_at = excluded.joined_at";
             out.run(sql, params![*conversation, *user, role.as_str(), position, at]);
-            let sql = "UPDATE {p}conversations SET participant_count = participant_count + 1 WHERE id = ?1";
-            out.run(sql, params![*conversation]);
+            const { assert!(ConversationAnswer::MOST_NAMED == 20) };
+            let sql = "UPDATE {p}conversations SET participant_count = participant_count + 1,
+                  named = CASE WHEN participant_count < 20 THEN named || ?2 ELSE named END
+                WHERE id = ?1";
+            out.run(sql, params![*conversation, user.simple().to_string()]);
         }
         MembershipEvent::RoleChanged { conversation, user, role } => {
             let sql = "UPDATE {p}participants SET role = ?3 WHERE conversation = ?1 AND person = ?2";
@@ -191,8 +215,7 @@ fn participant(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes)
         MembershipEvent::Removed { conversation, user } => {
             let sql = "UPDATE {p}participants SET present = FALSE WHERE conversation = ?1 AND person = ?2";
             out.run(sql, params![*conversation, *user]);
-            let sql = "UPDATE {p}conversations SET participant_count = participant_count - 1 WHERE id = ?1";
-            out.run(sql, params![*conversation]);
+            out.run(sql::LEFT, params![*conversation]);
         }
     }
 }
@@ -276,34 +299,33 @@ impl SeenConversation {
             version,
             participant_count,
             activity,
-            ..
+            updated_at,
+            created_at,
+            named,
         } = ConversationRow::to_domain(row)?;
-        let last_message = match row.uuid(10)? {
+        let last_message = match row.uuid(11)? {
             Some(id) => Some(LastMessage {
                 id,
-                content: row.get(11)?,
-                sender_id: row.get(12)?,
-                r#type: row.get(13)?,
-                position: row.get::<u64>(14)?.to_string(),
-                created_at: row.get(15)?,
+                content: row.get(12)?,
+                sender_id: row.get(13)?,
+                r#type: row.get(14)?,
+                position: row.get::<u64>(15)?.to_string(),
+                created_at: row.get(16)?,
             }),
             None => None,
         };
-        let participants = row.get::<Option<String>>(17)?.unwrap_or_default();
-        let parsed = participants.split(',').filter(|id| !id.is_empty()).map(Uuid::parse_str);
-        let wrong = |error: uuid::Error| RowError { column: 17, detail: error.to_string() };
         let answer = ConversationAnswer {
             id,
             kind,
             title,
             history,
             created_by,
-            participants: parsed.collect::<Result<_, _>>().map_err(wrong)?,
+            participants: named,
             participant_count,
             last_message,
-            unread_count: row.get(16)?,
-            updated_at: row.get(8)?,
-            created_at: row.get(9)?,
+            unread_count: row.get(17)?,
+            updated_at,
+            created_at,
         };
         Ok(Self { answer, version, activity })
     }
@@ -327,6 +349,44 @@ impl Conversations {
     ) -> Result<Option<SeenConversation>, StoreError> {
         let found = self.0.rows(sql::ONE, params![viewer, conversation], SeenConversation::from_row).await?;
         Ok(found.into_iter().next())
+    }
+
+    /// Where it is read.
+    pub fn views(&self) -> &Views {
+        self.0.views()
+    }
+
+    /// What the list of `viewer` depends on; nothing where it can't be remembered, or where that would cost more than it saves.
+    async fn watch_list_of(&self, viewer: Uuid) -> Result<Option<Watch<'_>>, StoreError> {
+        let Some(mut watch) = self.views().watch() else { return Ok(None) };
+        watch.on([viewer, touched::reading(viewer)]);
+        let rooms = self.rooms_of(viewer).await?;
+        if rooms.len() > MOST_WATCHED {
+            return Ok(None);
+        }
+        watch.on(rooms.iter().copied());
+        Ok(Some(watch))
+    }
+
+    /// The conversations that `viewer` is in.
+    async fn rooms_of(&self, viewer: Uuid) -> Result<Arc<Vec<Uuid>>, StoreError> {
+        let views = self.views();
+        let key = AnswerKey { question: "rooms", of: Uuid::nil(), by: viewer, limit: 0 };
+        if let Some(rooms) = views.recall(&key) {
+            return Ok(rooms);
+        }
+        let mut watch = views.watch();
+        if let Some(watch) = &mut watch {
+            watch.on([viewer]);
+        }
+        let sql = "SELECT conversation FROM {p}participants WHERE person = ?1 AND present";
+        let rooms = Arc::new(self.0.rows(sql, params![viewer], |row| row.get::<Uuid>(0)).await?);
+        if let Some(watch) = watch
+            && let Some(settled) = views.settled(&[VIEW]).await
+        {
+            views.remember(&settled, key, watch, rooms.clone(), size_of::<Uuid>() * rooms.len());
+        }
+        Ok(rooms)
     }
 
     /// The conversations that `viewer` is in, newest activity first, from before the activity at `before`.

@@ -5,10 +5,13 @@ use cqrs_core::Sql;
 
 use crate::timeline::sql::{seen_content, unread};
 
-/// Columns 0 to 9 are those of `ConversationRow`; then the last message, the unread count and the first participants.
-/// `$page` chooses the conversations before anything dear is computed of them. ?1 is the viewer.
+/// Columns 0 to 10 are those of `ConversationRow`; then the last message and the unread count. `$page` chooses the
+/// conversations before anything dear is computed of them. ?1 is the viewer.
+///
+/// Whoever has been in since before the newest message sees that one, and its newest wording. What others see is looked for
+/// in their stays.
 macro_rules! seen {
-    ($page:literal, $participants:literal) => {
+    ($page:literal) => {
         concat!(
             "WITH page AS (
                SELECT c.* FROM {p}participants p JOIN {p}conversations c ON c.id = p.conversation
@@ -16,48 +19,50 @@ macro_rules! seen {
             $page,
             ")
              SELECT page.id, page.kind, page.title, page.history, page.created_by, page.version,
-               page.participant_count, page.activity, page.updated_at, page.created_at,
+               page.participant_count, page.activity, page.updated_at, page.created_at, page.named,
                m.id, ",
             seen_content!(),
             ", m.sender, m.type, m.position, m.sent_at, ",
             unread!(),
-            ", ",
-            $participants,
-            "FROM page
+            " FROM page
              JOIN {timeline}tallies t ON t.conversation = page.id AND t.person = ?1 AND t.present
              JOIN {timeline}rooms r ON r.conversation = page.id
-             LEFT JOIN {timeline}messages m ON m.conversation = page.id AND m.position = (
-               SELECT MAX((SELECT x.position FROM {timeline}messages x
-                 WHERE x.conversation = s.conversation AND x.position > s.since AND x.position < s.until
-                   AND x.deleted_at IS NULL
-                 ORDER BY x.position DESC LIMIT 1))
-               FROM {timeline}stays s WHERE s.conversation = page.id AND s.person = ?1)
+             LEFT JOIN {timeline}messages m ON m.conversation = page.id AND m.position =
+               CASE WHEN r.newest = 0 OR t.since < r.newest THEN r.newest ELSE (
+                 SELECT MAX((SELECT x.position FROM {timeline}messages x
+                   WHERE x.conversation = s.conversation AND x.position > s.since AND x.position < s.until
+                     AND x.deleted_at IS NULL
+                   ORDER BY x.position DESC LIMIT 1))
+                 FROM {timeline}stays s WHERE s.conversation = page.id AND s.person = ?1) END
              ORDER BY page.activity DESC"
         )
     };
 }
 
-macro_rules! on_each {
-    ($page:literal) => {
-        Sql::Each {
-            sqlite: seen!(
-                $page,
-                "(SELECT group_concat(hex(f.person), ',' ORDER BY f.joined_position) FROM (
-                   SELECT q.person, q.joined_position FROM {p}participants q
-                   WHERE q.conversation = page.id AND q.present ORDER BY q.joined_position LIMIT 20) f) "
-            ),
-            postgres: seen!(
-                $page,
-                "(SELECT string_agg(CAST(f.person AS TEXT), ',' ORDER BY f.joined_position) FROM (
-                   SELECT q.person, q.joined_position FROM {p}participants q
-                   WHERE q.conversation = page.id AND q.present ORDER BY q.joined_position LIMIT 20) f) "
-            ),
-        }
+/// The conversation ?2.
+pub(super) const ONE: &str = seen!("p.conversation = ?2");
+
+/// At most ?3 conversations whose last activity came before ?2.
+pub(super) const LIST: &str = seen!("c.activity < ?2 ORDER BY c.activity DESC LIMIT ?3");
+
+/// Somebody has left the conversation ?1.
+macro_rules! left {
+    ($digits:literal, $together:literal) => {
+        concat!(
+            "UPDATE {p}conversations SET participant_count = participant_count - 1, named = COALESCE((SELECT ",
+            $together,
+            "(",
+            $digits,
+            ", '' ORDER BY f.joined_position) FROM (
+               SELECT q.person, q.joined_position FROM {p}participants q
+               WHERE q.conversation = ?1 AND q.present ORDER BY q.joined_position LIMIT 20) f), '')
+             WHERE id = ?1"
+        )
     };
 }
 
-/// The conversation ?2.
-pub(super) const ONE: Sql = on_each!("p.conversation = ?2");
-
-/// At most ?3 conversations whose last activity came before ?2.
-pub(super) const LIST: Sql = on_each!("c.activity < ?2 ORDER BY c.activity DESC LIMIT ?3");
+/// Somebody has left the conversation ?1: who is named of it now?
+pub(super) const LEFT: Sql = Sql::Each {
+    sqlite: left!("hex(f.person)", "group_concat"),
+    postgres: left!("replace(CAST(f.person AS TEXT), '-', '')", "string_agg"),
+};

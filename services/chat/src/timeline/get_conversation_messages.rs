@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 use axum::extract::State as Shared;
 use cqrs_core::{Context, Failure, Query, QueryHandler, Row, RowError, RowExt as _, StoreError, params};
-use cqrs_http::{Answer, Asking, Cursors, Edge, Limit, Page, PathId};
+use cqrs_http::{Answer, Asking, Cursors, Edge, Limit, Page, PathId, Rendered};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -53,7 +53,7 @@ pub struct GetConversationMessages {
 impl Query for GetConversationMessages {
     const NAME: &'static str = "chat.get-conversation-messages";
     const VIEWS: &'static [&'static str] = &[super::VIEW];
-    type Answer = Page<MessageItem>;
+    type Answer = Rendered<Page<MessageItem>>;
 }
 
 /// A message, or what is left of one.
@@ -92,7 +92,7 @@ pub struct SeenMessage {
 }
 
 impl SeenMessage {
-    fn from_row(row: &dyn Row, conversation: Uuid) -> Result<Self, RowError> {
+    pub(super) fn from_row(row: &dyn Row, conversation: Uuid) -> Result<Self, RowError> {
         let (id, position, sender_id): (Uuid, u64, Uuid) = (row.get(0)?, row.get(1)?, row.get(2)?);
         let item = match row.get(8)? {
             Some(deleted_at) => MessageItem::Deleted(DeletedMessage {
@@ -158,6 +158,11 @@ impl Timeline {
     }
 }
 
+/// What a cursor of a conversation's messages is for.
+pub(super) fn scope(conversation: Uuid) -> String {
+    format!("messages:{conversation}")
+}
+
 /// After every position there can be.
 const END: u64 = i64::MAX as u64;
 
@@ -178,7 +183,7 @@ impl GetConversationMessagesHandler {
     async fn page(&self, me: Uuid, query: &GetConversationMessages) -> Result<Page<SeenMessage>, Failure> {
         let GetConversationMessages { conversation, params } = query;
         let (conversation, limit) = (*conversation, params.limit);
-        let scope = format!("messages:{conversation}");
+        let scope = scope(conversation);
         let place = match (&params.cursor, params.before, params.after, params.around) {
             (Some(cursor), ..) => self.cursors.decode(&scope, cursor)?,
             (_, Some(message), ..) => Place::Before(self.position_of(me, conversation, message).await?),
@@ -216,7 +221,7 @@ impl GetConversationMessagesHandler {
         let more = rest.len() > older;
         items.extend(rest.into_iter().take(older));
         let last = items.last().filter(|_| more);
-        let scope = format!("messages:{conversation}");
+        let scope = scope(conversation);
         let next_cursor =
             last.map(|last| self.cursors.encode(&scope, &Place::Before(last.position))).transpose()?;
         Ok(Page { items, next_cursor })
@@ -229,7 +234,7 @@ impl QueryHandler<GetConversationMessages> for GetConversationMessagesHandler {
         &self,
         cx: &Context,
         query: GetConversationMessages,
-    ) -> Result<Page<MessageItem>, Failure> {
+    ) -> Result<Rendered<Page<MessageItem>>, Failure> {
         let (me, params) = (caller(cx), &query.params);
         let ways = [
             params.cursor.is_some(),
@@ -238,6 +243,12 @@ impl QueryHandler<GetConversationMessages> for GetConversationMessagesHandler {
             params.after.is_some(),
             params.around.is_some(),
         ];
+        if !ways.contains(&true)
+            && let Some(newest) =
+                self.timeline.newest(me, query.conversation, params.limit, &self.cursors).await?
+        {
+            return Ok(newest);
+        }
         let page = if ways.iter().filter(|way| **way).count() > 1 {
             let detail = "takes at most one of cursor, offset, before, after and around";
             Err(Failure::invalid("cursor", detail))
@@ -249,7 +260,7 @@ impl QueryHandler<GetConversationMessages> for GetConversationMessagesHandler {
         if nothing && !self.timeline.includes(me, query.conversation).await? {
             return Err(Failure::not_found("there is no such conversation"));
         }
-        Ok(page?.map(|seen| seen.item))
+        Rendered::new(&page?.map(|seen| seen.item))
     }
 }
 

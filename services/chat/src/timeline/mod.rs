@@ -6,6 +6,7 @@
 
 pub mod get_conversation_messages;
 pub mod get_unread_counts;
+mod newest;
 pub(crate) mod sql;
 
 use cqrs_core::{
@@ -20,6 +21,7 @@ use crate::conversation::{Conversation, ConversationEvent};
 use crate::membership::{Membership, MembershipEvent};
 use crate::message::{Message, MessageEvent};
 use crate::read_mark::{ReadMark, ReadMarkEvent};
+use crate::touched;
 use crate::values::{History, MessageType};
 
 /// The view's name.
@@ -110,7 +112,7 @@ impl Projection for TimelineProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 1,
+            version: 2,
             sqlite: include_str!("../../migrations/sqlite/timeline.sql"),
             postgres: include_str!("../../migrations/postgres/timeline.sql"),
             tables: &["rooms", "tallies", "stays", "messages", "deletions", "wordings"],
@@ -124,7 +126,7 @@ impl Projection for TimelineProjection {
             ReadMark::CATEGORY => read(&event.decode()?, out),
             Conversation::CATEGORY => match event.decode()? {
                 ConversationEvent::Created { .. } => {
-                    let sql = "INSERT INTO {p}rooms (conversation, messages) VALUES (?1, 0)";
+                    let sql = "INSERT INTO {p}rooms (conversation, messages, deletions, newest) VALUES (?1, 0, 0, 0)";
                     out.run(sql, params![event.meta.stream]);
                 }
                 ConversationEvent::Renamed { .. } => {}
@@ -139,10 +141,9 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
     let meta = event.meta;
     match change {
         MessageEvent::Sent { conversation, sender, message_type, content, reply_to, .. } => {
-            out.run(
-                "UPDATE {p}rooms SET messages = messages + 1 WHERE conversation = ?1",
-                params![conversation],
-            );
+            out.touch(conversation);
+            let sql = "UPDATE {p}rooms SET messages = messages + 1, newest = ?2 WHERE conversation = ?1";
+            out.run(sql, params![conversation, meta.position]);
             let sql = "UPDATE {p}tallies SET sent = sent + 1 WHERE conversation = ?1 AND person = ?2";
             out.run(sql, params![conversation, sender]);
             let sql =
@@ -156,6 +157,7 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
             out.run(sql, params![conversation, sender, position, meta.stream, kind, content, reply_to, at]);
         }
         MessageEvent::Edited { conversation, position, content, .. } => {
+            out.touch(conversation);
             let sql = "INSERT INTO {p}wordings (message, position, content, edited_at)
                 SELECT id, CASE WHEN edited_position = 0 THEN position ELSE edited_position END, content, edited_at
                 FROM {p}messages WHERE conversation = ?1 AND position = ?2";
@@ -166,18 +168,26 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
             out.run(sql, params![conversation, position, content, meta.position, meta.at]);
         }
         MessageEvent::Deleted { conversation, sender, position } => {
+            out.touch(conversation);
             let sql = "UPDATE {p}messages SET content = '', deleted_at = ?3
                 WHERE conversation = ?1 AND position = ?2";
             out.run(sql, params![conversation, position, meta.at]);
             out.run("DELETE FROM {p}wordings WHERE message = ?1", params![meta.stream]);
             let sql = "INSERT INTO {p}deletions (conversation, position, sender) VALUES (?1, ?2, ?3)";
             out.run(sql, params![conversation, position, sender]);
+            let sql = "UPDATE {p}rooms SET deletions = deletions + 1,
+                  newest = CASE WHEN newest = ?2 THEN COALESCE((SELECT MAX(m.position) FROM {p}messages m
+                      WHERE m.conversation = ?1 AND m.position < ?2 AND m.deleted_at IS NULL), 0)
+                    ELSE newest END
+                WHERE conversation = ?1";
+            out.run(sql, params![conversation, position]);
         }
     }
 }
 
 fn stay(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
     let position = event.meta.position;
+    touched::membership(change, out);
     match change {
         MembershipEvent::Added { conversation, user, history, .. } => {
             // A membership's first event is the first joining.
@@ -187,11 +197,12 @@ fn stay(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
                 VALUES (?1, ?2, ?3, 9223372036854775807)";
             out.run(sql, params![*conversation, *user, since]);
             let sql = "INSERT INTO {p}tallies AS t
-                  (conversation, person, present, sent, base_position, base_messages, base_sent)
-                SELECT r.conversation, ?2, TRUE, 0, ?3, r.messages, 0 FROM {p}rooms r WHERE r.conversation = ?1
+                  (conversation, person, present, sent, base_position, base_messages, base_sent, since)
+                SELECT r.conversation, ?2, TRUE, 0, ?3, r.messages, 0, ?4 FROM {p}rooms r WHERE r.conversation = ?1
                 ON CONFLICT (conversation, person) DO UPDATE SET present = TRUE, base_sent = t.sent,
-                  base_position = excluded.base_position, base_messages = excluded.base_messages";
-            out.run(sql, params![*conversation, *user, position]);
+                  base_position = excluded.base_position, base_messages = excluded.base_messages,
+                  since = excluded.since";
+            out.run(sql, params![*conversation, *user, position, since]);
         }
         MembershipEvent::Removed { conversation, user } => {
             let sql = "UPDATE {p}stays SET until = ?3
@@ -206,6 +217,7 @@ fn stay(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
 
 fn read(change: &ReadMarkEvent, out: &mut Writes) {
     let ReadMarkEvent::Read { conversation, user, position, .. } = change;
+    out.touch(touched::reading(*user));
     let sql = "UPDATE {p}tallies SET base_position = ?3,
           base_messages = COALESCE((SELECT m.ordinal FROM {p}messages m
             WHERE m.conversation = ?1 AND m.position = ?3), base_messages),

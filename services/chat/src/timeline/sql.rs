@@ -46,8 +46,8 @@ macro_rules! seen_content {
 macro_rules! unread {
     () => {
         "(r.messages - t.base_messages) - (t.sent - t.base_sent) -
-          (SELECT COUNT(*) FROM {timeline}deletions d WHERE d.conversation = t.conversation
-            AND d.position > t.base_position AND d.sender <> t.person)"
+          CASE WHEN r.deletions = 0 THEN 0 ELSE (SELECT COUNT(*) FROM {timeline}deletions d
+            WHERE d.conversation = t.conversation AND d.position > t.base_position AND d.sender <> t.person) END"
     };
 }
 
@@ -74,6 +74,20 @@ pub(super) const POSITION_OF: &str = concat!(
        AND EXISTS (SELECT 1 FROM {p}tallies t WHERE t.conversation = ?2 AND t.person = ?1 AND t.present) AND ",
     was_in_at!("m.position")
 );
+
+/// Since when the viewer has been in the conversation ?2; no row unless they are.
+pub(super) const SINCE: &str =
+    "SELECT since FROM {p}tallies WHERE conversation = ?2 AND person = ?1 AND present";
+
+/// The newest ?3 messages of the conversation ?2 that were sent in the viewer's present stay, which they see as all others do
+/// who have been in since before them; with each message's number in the conversation, and since when the viewer has been in.
+pub(super) const NEWEST: &str =
+    "SELECT m.id, m.position, m.sender, m.type, m.content, m.reply_to, m.sent_at, m.edited_at, m.deleted_at,
+      m.ordinal,
+      (SELECT t.since FROM {p}tallies t WHERE t.conversation = ?2 AND t.person = ?1 AND t.present)
+    FROM {p}messages m WHERE m.conversation = ?2 AND m.position >
+      (SELECT t.since FROM {p}tallies t WHERE t.conversation = ?2 AND t.person = ?1 AND t.present)
+    ORDER BY m.position DESC LIMIT ?3";
 
 /// Messages of the conversation ?2 on one side of the position ?3: at most ?4, leaving out ?5; ?6 is the sum of both.
 /// Each stay is read along the messages' own order, and never further than the page needs, so that what happened in an

@@ -34,6 +34,7 @@ async fn page(
     params: MessagesParams,
 ) -> (Vec<String>, Option<String>) {
     let page = chat.ask(who, GetConversationMessages { conversation, params }).await.unwrap();
+    let page = page.read().unwrap();
     let texts = page.items.into_iter().map(|item| match item {
         MessageItem::Said(message) => message.content,
         MessageItem::Deleted(_) => "-".to_owned(),
@@ -57,7 +58,7 @@ async fn two_talk_and_each_sees_it_all() {
     for who in [ann, bob] {
         assert_eq!(read(&chat, who, room.id).await, ["hi!", "hello"]);
         assert_eq!(unread(&chat, who, room.id).await, 1);
-        let page = chat.ask(who, GetConversations::default()).await.unwrap();
+        let page = chat.ask(who, GetConversations::default()).await.unwrap().read().unwrap();
         let [listed] = &page.items[..] else { panic!("{page:?}") };
         let last = listed.last_message.as_ref().unwrap();
         assert_eq!((last.id, last.content.as_str(), last.sender_id), (answer.id, "hi!", bob));
@@ -135,7 +136,7 @@ async fn what_was_sent_or_edited_in_an_absence_stays_unseen() {
     assert_eq!(code(chat.ask(bob, GetUnreadMessagesCount { conversation: room }).await), "not-found");
     let participants = GetParticipants { conversation: room, params: ParticipantsParams::default() };
     assert_eq!(code(chat.ask(bob, participants).await), "not-found");
-    assert_eq!(chat.ask(bob, GetConversations::default()).await.unwrap().items, []);
+    assert_eq!(chat.ask(bob, GetConversations::default()).await.unwrap().read().unwrap().items, []);
     assert_eq!(chat.ask(bob, GetUnreadMessagesCounts).await.unwrap().total, 0);
 
     chat.act(ann, AddParticipant { conversation: room, user: bob, role: None }).await.unwrap();
@@ -244,10 +245,11 @@ async fn the_list_goes_by_activity_and_by_cursor() {
     chat.say(ann, rooms[1], "up").await;
     chat.project().await;
     let limit = Limit::new(3).unwrap();
-    let page = chat.ask(ann, GetConversations { limit, cursor: None }).await.unwrap();
+    let page = chat.ask(ann, GetConversations { limit, cursor: None }).await.unwrap().read().unwrap();
     let ids: Vec<_> = page.items.iter().map(|item| item.id).collect();
     assert_eq!(ids, [rooms[1], rooms[4], rooms[3]]);
     let rest = chat.ask(ann, GetConversations { limit, cursor: page.next_cursor }).await.unwrap();
+    let rest = rest.read().unwrap();
     let ids: Vec<_> = rest.items.iter().map(|item| item.id).collect();
     assert_eq!((ids, rest.next_cursor), (vec![rooms[2], rooms[0]], None));
 }

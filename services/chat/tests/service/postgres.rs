@@ -33,11 +33,12 @@ async fn lists_and_participants_read_alike_on_postgres() {
     chat.say(ann, direct.id, "hello").await;
     chat.project().await;
     let limit = Limit::new(1).unwrap();
-    let first = chat.ask(bob, GetConversations { limit, cursor: None }).await.unwrap();
+    let first = chat.ask(bob, GetConversations { limit, cursor: None }).await.unwrap().read().unwrap();
     assert_eq!((first.items[0].id, first.items[0].unread_count), (direct.id, 1));
     assert_eq!(first.items[0].last_message.as_ref().unwrap().content, "hello");
     assert_eq!(first.items[0].participants, [ann, bob]);
     let rest = chat.ask(bob, GetConversations { limit, cursor: first.next_cursor }).await.unwrap();
+    let rest = rest.read().unwrap();
     assert_eq!((rest.items[0].id, rest.next_cursor), (group.id, None));
     let participants = GetParticipants { conversation: group.id, params: ParticipantsParams::default() };
     let participants = chat.ask(bob, participants).await.unwrap().items;

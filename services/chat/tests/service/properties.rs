@@ -6,6 +6,7 @@ use cqrs_core::Log as _;
 use cqrs_http::Limit;
 use parlor_chat::add_participant::AddParticipant;
 use parlor_chat::conversations::get_conversation::GetConversation;
+use parlor_chat::conversations::get_conversations::GetConversations;
 use parlor_chat::delete_message::DeleteMessage;
 use parlor_chat::edit_message::EditMessage;
 use parlor_chat::mark_messages_read::MarkMessagesAsRead;
@@ -79,8 +80,23 @@ async fn take(chat: &Chat, room: Uuid, people: &[Uuid], sent: &mut Vec<Uuid>, st
         Step::Remove(who) => {
             chat.act(people[0], RemoveParticipant { conversation: room, user: people[who] }).await
         }
-        Step::Project => return chat.project().await,
+        Step::Project => {
+            chat.project().await;
+            // What is read now may be remembered, and must be forgotten with what changes it.
+            for who in people {
+                let _ = newest_page(chat, *who, room).await;
+                chat.ask(*who, GetConversations::default()).await.unwrap();
+            }
+            return;
+        }
     };
+}
+
+/// The newest three that somebody sees.
+async fn newest_page(chat: &Chat, who: Uuid, room: Uuid) -> Option<String> {
+    let params = MessagesParams { limit: Limit::new(3).unwrap(), ..MessagesParams::default() };
+    let page = chat.ask(who, GetConversationMessages { conversation: room, params }).await.ok()?;
+    Some(page.json().to_owned())
 }
 
 /// All that somebody sees, through pages of three.
@@ -90,6 +106,7 @@ async fn pages(chat: &Chat, who: Uuid, room: Uuid) -> Option<Vec<(Uuid, Option<S
     loop {
         let params = MessagesParams { limit: Limit::new(3).unwrap(), cursor, ..MessagesParams::default() };
         let page = chat.ask(who, GetConversationMessages { conversation: room, params }).await.ok()?;
+        let page = page.read().unwrap();
         seen.extend(page.items.into_iter().map(|item| match item {
             MessageItem::Said(message) => (message.id, Some(message.content)),
             MessageItem::Deleted(message) => (message.id, None),
@@ -117,6 +134,9 @@ pub async fn compare(chat: &Chat, Lived { room, people, model }: &Lived) {
         let one = chat.ask(*who, GetConversation { conversation: room }).await.ok();
         let pages = pages(chat, *who, room).await;
         crate::search::compare(chat, room, *who, model).await;
+        let listed = chat.ask(*who, GetConversations::default()).await.unwrap().read().unwrap().items;
+        assert_eq!(listed, one.as_ref().map(|one| one.answer.clone()).into_iter().collect::<Vec<_>>());
+        assert_eq!(newest_page(chat, *who, room).await, newest_page(chat, *who, room).await);
         if !model.includes(*who) {
             assert!(count.is_none() && one.is_none() && pages.is_none(), "{who} is out");
             continue;
