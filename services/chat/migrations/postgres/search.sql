@@ -19,7 +19,8 @@ CREATE TABLE {p}search_messages (
   reply_to UUID,
   sent_at BIGINT NOT NULL,
   edited_position BIGINT NOT NULL, -- of the last edit; 0 without one
-  edited_at BIGINT
+  edited_at BIGINT,
+  bucket INTEGER NOT NULL -- of the conversation
 );
 
 -- What edited messages said before, for those who were away since.

@@ -19,8 +19,11 @@ CREATE TABLE {p}search_messages (
   reply_to BLOB,
   sent_at INTEGER NOT NULL,
   edited_position INTEGER NOT NULL, -- of the last edit; 0 without one
-  edited_at INTEGER
+  edited_at INTEGER,
+  bucket INTEGER NOT NULL -- of the conversation
 );
+-- Tells of most messages of others, by little to read, that they are others'.
+CREATE INDEX {p}search_buckets ON {p}search_messages (position, bucket);
 
 -- What edited messages said before, for those who were away since.
 CREATE TABLE {p}search_wordings (

@@ -1,10 +1,12 @@
 //! Finding: the index proposes, what the viewer may see decides.
 
+use std::sync::Arc;
+
 use cqrs_core::{Row, RowError, RowExt as _, StoreError, params};
-use cqrs_sql::Dialect;
+use cqrs_sql::{AnswerKey, Dialect};
 use uuid::Uuid;
 
-use super::{Search, conversation_token, first_row, sender_token, sql, wanted_tokens};
+use super::{BUCKETS, Search, bucket, conversation_token, first_row, sender_token, sql, wanted_tokens};
 use crate::message::MessageAnswer;
 
 /// What to look for, and where.
@@ -30,8 +32,17 @@ pub struct Found {
 }
 
 /// How many rows of the index one request looks at. Who asks for what hardly anybody may see gets a page with little on
-/// it and the place to go on from, and never a request that takes long.
-const MOST_CANDIDATES: usize = 2_000;
+/// it and the place to go on from, and never a request that takes long. SQLite sees of most rows what they are by an index
+/// that is small, PostgreSQL has to look at the messages.
+fn most_candidates(dialect: Dialect) -> usize {
+    match dialect {
+        Dialect::Sqlite => 8_000,
+        Dialect::Postgres => 2_000,
+    }
+}
+
+/// How many conversations of one person are told apart by their buckets; who is in more looks at all messages.
+const MOST_LISTED: usize = 20_000;
 
 /// How many conversations are named to the index. Who is in more searches in all that was said, and what isn't theirs is
 /// left out afterwards: FTS5 compares all alternatives at each step, so that hundreds cost more than they save.
@@ -47,10 +58,15 @@ struct Candidate {
 }
 
 impl Candidate {
-    fn from_row(row: &dyn Row) -> Result<Self, RowError> {
-        let position: Option<u64> = row.get(1)?;
-        let message = match (position, row.get::<Option<String>>(6)?) {
-            (Some(position), Some(content)) => Some(MessageAnswer {
+    /// With its message if that has all of the words.
+    fn from_row(row: &dyn Row, terms: &[String]) -> Result<Self, RowError> {
+        let said = match row.get::<Option<u64>>(1)? {
+            Some(position) => row.get::<Option<String>>(6)?.map(|content| (position, content)),
+            None => None,
+        };
+        let fits = |content: &str| parlor_text::contains_all(&parlor_text::fold(content), terms);
+        let message = match said {
+            Some((position, content)) if fits(&content) => Some(MessageAnswer {
                 id: row.get(3)?,
                 conversation_id: row.get(2)?,
                 sender_id: row.get(4)?,
@@ -73,6 +89,28 @@ struct Tokens {
     all: Vec<String>,
     /// And any of these, unless there are none.
     any: Vec<String>,
+    /// Where there may be messages that the viewer sees.
+    within: Arc<Within>,
+}
+
+/// Where somebody may find something.
+struct Within {
+    /// The conversations that they are in, unless these are too many.
+    conversations: Vec<Uuid>,
+    /// A byte for each bucket: 1 where one of their conversations is in it.
+    buckets: Vec<u8>,
+}
+
+impl Within {
+    fn of(mut conversations: Vec<Uuid>) -> Self {
+        let all = conversations.len() > MOST_LISTED;
+        let mut buckets = vec![u8::from(all); BUCKETS];
+        for conversation in &conversations {
+            buckets[bucket(*conversation)] = 1;
+        }
+        conversations.truncate(MOST_NAMED + 1);
+        Self { conversations, buckets }
+    }
 }
 
 impl Tokens {
@@ -100,18 +138,25 @@ impl Search {
         };
         let mut found = Found::default();
         let mut before = first_row(wanted.before);
-        let (mut looked_at, mut step) = (0, limit.max(15) + 1);
-        while looked_at < MOST_CANDIDATES {
-            let candidates = self.candidates(viewer, &tokens, before, step).await?;
-            let last = candidates.len() < step;
+        let terms: Arc<[String]> = wanted.terms.clone().into();
+        let dialect = self.0.views().dialect();
+        let most = most_candidates(dialect);
+        let mut step = match dialect {
+            // It stops by itself where there are enough.
+            Dialect::Sqlite => most,
+            Dialect::Postgres => limit.max(15) + 1,
+        };
+        let mut looked_at = 0;
+        while looked_at < most {
+            let missing = limit + 1 - found.messages.len();
+            let candidates = self.candidates(viewer, &tokens, &terms, before, step, missing).await?;
             looked_at += candidates.len();
+            let last = candidates.len() < step && seen(&candidates) < missing;
             for candidate in candidates {
                 before = candidate.row;
                 let Some(message) = candidate.message else { continue };
                 // Both rows of a message, that of its edits and its first, give it as it is seen.
-                let repeated = found.messages.last().is_some_and(|newest| newest.id == message.id);
-                if repeated || !parlor_text::contains_all(&parlor_text::fold(&message.content), &wanted.terms)
-                {
+                if found.messages.last().is_some_and(|newest| newest.id == message.id) {
                     continue;
                 }
                 if found.messages.len() == limit {
@@ -134,30 +179,60 @@ impl Search {
     async fn tokens(&self, viewer: Uuid, wanted: &Wanted) -> Result<Option<Tokens>, StoreError> {
         let mut all = wanted_tokens(&wanted.terms);
         all.extend(wanted.sender.map(sender_token));
-        let (sql, params) = match wanted.conversation {
-            Some(conversation) => (sql::IS_IN, params![viewer, conversation]),
-            None => (sql::SCOPE, params![viewer, MOST_NAMED + 1]),
+        let within = match wanted.conversation {
+            Some(conversation) => {
+                let params = params![viewer, conversation];
+                Arc::new(Within::of(self.0.rows(sql::IS_IN, params, |row| row.get(0)).await?))
+            }
+            None => self.within(viewer).await?,
         };
-        let scope: Vec<Uuid> = self.0.rows(sql, params, |row| row.get(0)).await?;
-        let mut any: Vec<String> = scope.into_iter().map(conversation_token).collect();
+        let mut any: Vec<String> = within.conversations.iter().copied().map(conversation_token).collect();
         match any.len() {
             0 => return Ok(None),
             1 => all.append(&mut any),
             named if named > MOST_NAMED => any.clear(),
             _ => {}
         }
-        Ok(Some(Tokens { all, any }))
+        Ok(Some(Tokens { all, any, within }))
     }
 
+    /// Where somebody may find something.
+    async fn within(&self, viewer: Uuid) -> Result<Arc<Within>, StoreError> {
+        let views = self.0.views();
+        let key = AnswerKey { question: "search within", of: Uuid::nil(), by: viewer, limit: 0 };
+        if let Some(within) = views.recall(&key) {
+            return Ok(within);
+        }
+        let mut watch = views.watch();
+        if let Some(watch) = &mut watch {
+            watch.on([viewer]);
+        }
+        let rows = self.0.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], |row| row.get(0)).await?;
+        let within = Arc::new(Within::of(rows));
+        if let Some(watch) = watch
+            && let Some(settled) = views.settled(&[super::VIEW]).await
+        {
+            views.remember(&settled, key, watch, within.clone(), BUCKETS);
+        }
+        Ok(within)
+    }
+
+    /// At most `step` candidates, among them `enough` that the viewer sees.
     async fn candidates(
         &self,
         viewer: Uuid,
         tokens: &Tokens,
+        terms: &Arc<[String]>,
         before: u64,
         step: usize,
+        enough: usize,
     ) -> Result<Vec<Candidate>, StoreError> {
-        let (sql, params) = match self.0.views().dialect() {
-            Dialect::Sqlite => (sql::MATCHING, params![viewer, tokens.expression(), before, step]),
+        let views = self.0.views();
+        let (sql, params) = match views.dialect() {
+            Dialect::Sqlite => {
+                let buckets = tokens.within.buckets.clone();
+                (sql::MATCHING, params![viewer, tokens.expression(), before, step, buckets])
+            }
             Dialect::Postgres if tokens.any.is_empty() => {
                 (sql::WITH_ALL, params![viewer, tokens.all.join(" "), before, step])
             }
@@ -165,6 +240,16 @@ impl Search {
                 (sql::WITH_ALL_IN, params![viewer, tokens.all.join(" "), before, step, tokens.any.join(" ")])
             }
         };
-        self.0.rows(sql, params, Candidate::from_row).await
+        let terms = terms.clone();
+        let map = move |row: &dyn Row| Candidate::from_row(row, &terms);
+        let satisfied = move |found: &[Candidate]| {
+            found.last().is_some_and(|last| last.message.is_some()) && seen(found) >= enough
+        };
+        views.query_until(super::VIEW, sql, params, map, satisfied).await
     }
+}
+
+/// How many of the candidates have messages.
+fn seen(candidates: &[Candidate]) -> usize {
+    candidates.iter().filter(|candidate| candidate.message.is_some()).count()
 }

@@ -1,4 +1,4 @@
-//! The view `search`: what was said, by the pairs and triples of characters in it, and who may find it.
+//! The view `search`: what was said, by the few neighbouring characters in it, and who may find it.
 //!
 //! `parlor_text` folds texts and makes their tokens, so that both stores index the same and know nothing of scripts. The
 //! index proposes messages that have all tokens of a query; what a caller may see of each decides ([`Search::find`]).
@@ -23,6 +23,7 @@ use uuid::Uuid;
 
 use crate::membership::{Membership, MembershipEvent};
 use crate::message::{Message, MessageEvent};
+use crate::touched;
 use crate::values::{History, MessageType};
 
 /// The view's name.
@@ -66,6 +67,7 @@ impl Record for IndexedMessage {
         "sent_at",
         "edited_position",
         "edited_at",
+        "bucket",
     ];
 
     fn to_persistence(&self) -> Vec<Value> {
@@ -80,6 +82,7 @@ impl Record for IndexedMessage {
             self.sent_at,
             self.edited_position,
             self.edited_at,
+            bucket(self.conversation) as u64,
         ]
     }
 
@@ -113,7 +116,7 @@ impl Projection for SearchProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 2,
+            version: 3,
             sqlite: include_str!("../../migrations/sqlite/search.sql"),
             postgres: include_str!("../../migrations/postgres/search.sql"),
             tables: &[
@@ -193,6 +196,7 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
 
 fn stay(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
     let position = event.meta.position;
+    touched::membership(change, out);
     match change {
         MembershipEvent::Added { conversation, user, history, .. } => {
             // A membership's first event is the first joining.
@@ -230,8 +234,9 @@ fn sender_token(sender: Uuid) -> String {
 fn tokens(conversation: Uuid, sender: Uuid, content: &str) -> String {
     let folded = parlor_text::fold(content);
     let mut tokens = parlor_text::index_tokens(&folded);
-    let threes: BTreeSet<String> = folded.split(' ').flat_map(triples).collect();
-    tokens.extend(threes);
+    let longer = |letters| folded.split(' ').flat_map(move |word| alphabetic(word, letters));
+    let longer: BTreeSet<String> = longer(3).chain(longer(5)).collect();
+    tokens.extend(longer);
     tokens.push(conversation_token(conversation));
     tokens.push(sender_token(sender));
     tokens.join(" ")
@@ -241,24 +246,39 @@ fn tokens(conversation: Uuid, sender: Uuid, content: &str) -> String {
 fn wanted_tokens(terms: &[String]) -> Vec<String> {
     let mut tokens = BTreeSet::new();
     for term in terms {
-        let threes: Vec<_> = triples(term).collect();
-        // Triples say all that pairs say, where a whole word has them.
-        if threes.is_empty() || !term.chars().all(is_alphabetic) {
-            tokens.extend(parlor_text::query_tokens(std::slice::from_ref(term)));
+        let fives: Vec<_> = alphabetic(term, 5).collect();
+        let is_alphabetic = term.chars().all(is_alphabetic);
+        // The longest say all that shorter ones say, where a whole word has them.
+        if fives.is_empty() || !is_alphabetic {
+            let threes: Vec<_> = alphabetic(term, 3).collect();
+            if threes.is_empty() || !is_alphabetic {
+                tokens.extend(parlor_text::query_tokens(std::slice::from_ref(term)));
+            }
+            tokens.extend(threes);
         }
-        tokens.extend(threes);
+        tokens.extend(fives);
     }
     tokens.into_iter().collect()
 }
 
-/// The tokens of a word's triples of neighbouring letters, in alphabets alone: there, every second message has the pairs
-/// of a common word somewhere. Pairs of Han or Hangul tell enough, and their triples would nearly all be different.
-fn triples(word: &str) -> impl Iterator<Item = String> {
-    let (second, third) = (word.chars().skip(1), word.chars().skip(2));
-    let triples = word.chars().zip(second).zip(third).map(|((a, b), c)| [a, b, c]);
-    triples
-        .filter(|triple| triple.iter().copied().all(is_alphabetic))
-        .map(|triple| parlor_text::token(&triple.iter().collect::<String>()))
+/// The tokens of so many neighbouring letters of a word, in alphabets alone: there, every second message has the pairs of a
+/// common word somewhere, and the triples of a rare one are common. Pairs of Han or Hangul tell enough, and longer ones would
+/// nearly all be different.
+fn alphabetic(word: &str, letters: usize) -> impl Iterator<Item = String> {
+    let characters: Vec<char> = word.chars().collect();
+    let starts = 0..(characters.len() + 1).saturating_sub(letters);
+    starts.filter_map(move |start| {
+        let run = &characters[start..start + letters];
+        run.iter().copied().all(is_alphabetic).then(|| parlor_text::token(&run.iter().collect::<String>()))
+    })
+}
+
+/// How many buckets conversations are spread over.
+const BUCKETS: usize = 4096;
+
+/// A conversation's bucket: most conversations of others are in others than one's own.
+fn bucket(conversation: Uuid) -> usize {
+    (conversation.as_u128() % BUCKETS as u128) as usize
 }
 
 /// Whether a character lies before the blocks of Chinese, Japanese and Korean, which begin with the radicals at U+2E80.
@@ -311,14 +331,15 @@ mod tests {
     }
 
     #[test]
-    fn words_of_alphabets_are_looked_for_by_triples_and_others_by_pairs() {
+    fn words_of_alphabets_are_looked_for_by_long_tokens_and_others_by_pairs() {
         assert_eq!(wanted("abcd ef"), ["abc", "bcd", "ef"]);
+        assert_eq!(wanted("abcdef"), ["abcde", "bcdef"]);
         assert_eq!(wanted("今天天气"), parlor_text::query_tokens(&["今天天气"]));
     }
 
     #[test]
     fn no_text_has_the_token_of_a_conversation_or_a_sender() {
-        let longest = triples("\u{2e7f}\u{2e7f}\u{2e7f}").next().map(|token| token.len());
+        let longest = alphabetic(&"\u{2e7f}".repeat(5), 5).next().map(|token| token.len());
         assert!(longest.is_some_and(|length| length < conversation_token(Uuid::nil()).len()));
         assert_ne!(conversation_token(Uuid::nil()), sender_token(Uuid::nil()));
     }

@@ -41,9 +41,9 @@ macro_rules! as_seen {
 }
 
 /// At most ?4 rows of the index before the row ?3 that `$match`, newest first; each with its message as the viewer sees
-/// it, or nulls if they don't.
+/// it, or nulls if they don't. `$near` finds out of a row, `c`, whether the message at `$position` may be one of theirs.
 macro_rules! candidates {
-    ($match:literal) => {
+    ($match:literal, $near:literal, $position:literal, $order:literal) => {
         concat!(
             "SELECT c.rowid, m.position, m.conversation, m.id, m.sender, m.type, ",
             as_seen!("m.content", "v.content"),
@@ -51,24 +51,41 @@ macro_rules! candidates {
             as_seen!("m.edited_at", "v.edited_at"),
             " FROM (SELECT i.rowid FROM {p}search_tokens i WHERE ",
             $match,
-            " AND i.rowid < ?3 ORDER BY i.rowid DESC LIMIT ?4) c
-             LEFT JOIN {p}search_messages m ON m.position = c.rowid / 2
-               AND EXISTS (SELECT 1 FROM {p}search_stays n WHERE n.conversation = m.conversation AND n.person = ?1
+            " AND i.rowid < ?3 ORDER BY i.rowid DESC LIMIT ?4) c ",
+            $near,
+            "LEFT JOIN {p}search_messages m ON m.position = ",
+            $position,
+            " AND EXISTS (SELECT 1 FROM {p}search_stays n WHERE n.conversation = m.conversation AND n.person = ?1
                  AND n.until = 9223372036854775807) AND ",
             was_in_at!("m.position"),
-            " ORDER BY c.rowid DESC"
+            $order
         )
     };
 }
 
-/// On SQLite: ?2 is an FTS5 expression.
-pub(super) const MATCHING: &str = candidates!("{p}search_tokens MATCH ?2");
+/// On SQLite: ?2 is an FTS5 expression, and ?5 has a byte for each bucket, 1 where a conversation of the viewer's is in it.
+/// The rows come in the order of the first table, one by one as they are asked for; sorting them again would find all first.
+pub(super) const MATCHING: &str = candidates!(
+    "{p}search_tokens MATCH ?2",
+    "LEFT JOIN {p}search_messages b INDEXED BY {p}search_buckets ON b.position = c.rowid / 2
+      AND substr(?5, b.bucket + 1, 1) = x'01' ",
+    "b.position",
+    ""
+);
 
 /// On PostgreSQL: all of the tokens ?2.
-pub(super) const WITH_ALL: &str = candidates!("string_to_array(i.tokens, ' ') @> string_to_array(?2, ' ')");
+pub(super) const WITH_ALL: &str = candidates!(
+    "string_to_array(i.tokens, ' ') @> string_to_array(?2, ' ')",
+    "",
+    "c.rowid / 2",
+    " ORDER BY c.rowid DESC"
+);
 
 /// On PostgreSQL: all of the tokens ?2 and any of the tokens ?5.
 pub(super) const WITH_ALL_IN: &str = candidates!(
     "string_to_array(i.tokens, ' ') @> string_to_array(?2, ' ')
-      AND string_to_array(i.tokens, ' ') && string_to_array(?5, ' ')"
+      AND string_to_array(i.tokens, ' ') && string_to_array(?5, ' ')",
+    "",
+    "c.rowid / 2",
+    " ORDER BY c.rowid DESC"
 );
