@@ -14,6 +14,8 @@ use crate::server::{Database, Server};
 /// Connections that read and send, and those that search.
 const CLIENTS: usize = 32;
 const SEARCHERS: usize = 8;
+/// Messages a second while delivery is measured.
+const DELIVERED: u64 = 500;
 /// Messages sent at a time while the store is filled.
 const STEP: u64 = 50_000;
 /// How long a server that was started rests before its memory is looked at: what a start leaves behind is given back by then.
@@ -40,6 +42,7 @@ pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
     let mut bench = Bench::on(Server::parlor(&common.parlor, database)?, usual(common)).await?;
     bench.fill(options.from).await?;
     let small = measure(&mut bench, &mut part, store, options.from, common.duration()).await?;
+    let small_p99 = delivered(&mut bench, &mut part, store, options.from, common.duration()).await?;
     let mut rates = Vec::new();
     while (bench.all.acknowledged.len() as u64) < options.messages {
         let left = options.messages - bench.all.acknowledged.len() as u64;
@@ -51,11 +54,14 @@ pub(crate) async fn run(options: Grow) -> anyhow::Result<()> {
         );
     }
     let large = measure(&mut bench, &mut part, store, options.messages, common.duration()).await?;
+    let large_p99 = delivered(&mut bench, &mut part, store, options.messages, common.duration()).await?;
     let size = grouped(options.messages as i64);
     for ((work, before), (_, after)) in small.iter().zip(&large) {
         let work = format!("{work}, {} → {size} messages, {store}", grouped(options.from as i64));
         part.check(Check::at_least("Growth", &work, "of what it was", after / before, 0.70));
     }
+    let work = format!("delivery to sockets, {} → {size} messages, {store}", grouped(options.from as i64));
+    part.check(Check::at_most("Growth", &work, "× the p99 it had", large_p99 / small_p99, 1.0 / 0.70));
     searches(&mut bench, &mut part, store, &size, common.duration()).await?;
     let json = json_bytes(&bench).await?;
     part.note(format!("{store}: {}", bench.verify().await?));
@@ -101,12 +107,26 @@ async fn measure(
         ("SendMessage", Mix::only(Kind::Send)),
         ("GetConversationMessages, 50", Mix::only(Kind::Read)),
         ("GetConversations, 20", Mix::only(Kind::List)),
+        ("SearchMessages, words and Chinese", Mix::only(Kind::Search)),
     ] {
         let (outcome, cpu) = bench.load(bench.closed(mix, CLIENTS, duration)).await?;
         part.add(Row::new(&format!("{work}, {size} messages"), store, CLIENTS, &outcome, cpu));
         rates.push((work, outcome.per_second()));
     }
     Ok(rates)
+}
+
+/// How long messages take to sockets, at a rate at which no queue builds up: the 99th percentile, in milliseconds.
+async fn delivered(
+    bench: &mut Bench,
+    part: &mut Part,
+    store: &str,
+    messages: u64,
+    duration: Duration,
+) -> anyhow::Result<f64> {
+    bench.world.sign_in().await?;
+    let target = format!("H5 of {} messages", grouped(messages as i64));
+    crate::live::deliver(bench, part, (&target, store), DELIVERED, duration).await
 }
 
 /// Each kind of search alone.

@@ -6,19 +6,19 @@
 mod kernel;
 mod parts;
 
-use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
 use std::time::Instant;
+use std::{env, fs};
 
 use anyhow::{Context as _, Result, ensure};
 use clap::builder::PossibleValuesParser;
 use rustix::process::{Resource, getrlimit, setrlimit};
 
 use self::parts::{PARTS, Part};
-use crate::exec::{check_interrupted, on_path, run};
+use crate::exec::{check_interrupted, on_path, output, run};
 use crate::workspace::{cargo, root, target_dir};
-use crate::{Task, debian, postgres};
+use crate::{Task, debian, kafka, postgres, prove};
 
 /// Relative to the workspace's root.
 const PAGE: &str = "docs/performance.md";
@@ -56,6 +56,8 @@ pub(super) struct Settings {
     pub(super) target: PathBuf,
     /// A PostgreSQL server on which databases may be made; none if no part asks for it.
     pub(super) postgres: Option<String>,
+    /// A Kafka broker, for what several processes need; none if no part asks for it.
+    pub(super) kafka: Option<String>,
     pub(super) wrk: PathBuf,
     pub(super) pgbench: Option<PathBuf>,
 }
@@ -80,6 +82,8 @@ impl Task for Bench {
         } else {
             None
         };
+        let broker =
+            if wanted.iter().any(|part| part.says) { Some(kafka::Throwaway::start()?) } else { None };
         let target = target_dir();
         let settings = Settings {
             quick: self.quick,
@@ -87,6 +91,7 @@ impl Task for Bench {
             page: root().join(PAGE),
             target,
             postgres: server.as_ref().map(|server| server.url().to_owned()),
+            kafka: broker.as_ref().map(|broker| broker.address().clone()),
             wrk,
             pgbench: server.as_ref().map(|server| server.program("pgbench")),
         };
@@ -97,7 +102,7 @@ impl Task for Bench {
             println!("\n== {}: {}", part.name, part.about);
             let began = Instant::now();
             // One that fails takes none of the others' figures away.
-            if let Err(error) = run(&mut (part.command)(&settings)) {
+            if let Err(error) = measure(part, &settings) {
                 check_interrupted()?;
                 eprintln!("error: {error:#}");
                 failed.push(part.name);
@@ -121,6 +126,31 @@ impl Bench {
         }
         if self.only.is_empty() { !part.only_named } else { self.only.iter().any(|name| name == part.name) }
     }
+}
+
+fn measure(part: &Part, settings: &Settings) -> Result<()> {
+    let mut command = (part.command)(settings);
+    if !part.says {
+        return run(&mut command);
+    }
+    println!("this says nothing before its end");
+    command.env(kafka::NODE_VARIABLE, env::current_exe()?);
+    let said = output(&mut command)?;
+    let figures: Vec<&str> = said.lines().filter_map(prove::figure).collect();
+    ensure!(!figures.is_empty(), "{} gave no figures:\n{said}", part.name);
+    let about = format!("`cargo xtask bench --only {}`\n\n```text\n{}\n```\n", part.name, figures.join("\n"));
+    println!("{about}");
+    let page = fs::read_to_string(&settings.page)?;
+    fs::write(&settings.page, between(&page, part.markers[0], &about)?)?;
+    Ok(())
+}
+
+/// The page with this text between the markers of that name.
+fn between(page: &str, marker: &str, text: &str) -> Result<String> {
+    let (begin, end) = (format!("<!-- {marker}: begin -->"), format!("<!-- {marker}: end -->"));
+    let around = page.split_once(&begin).and_then(|(before, rest)| Some((before, rest.split_once(&end)?.1)));
+    let (before, after) = around.with_context(|| format!("{PAGE} has no lines {begin} and {end}"))?;
+    Ok(format!("{before}{begin}\n{text}{end}{after}"))
 }
 
 fn list() {

@@ -3,6 +3,8 @@
 use std::process::Command;
 
 use super::{Settings, in_root};
+use crate::workspace::cargo;
+use crate::{kafka, postgres};
 
 /// Always measured first: all figures are shares of what it finds.
 pub(super) const MACHINE: &str = "machine";
@@ -23,6 +25,8 @@ pub(super) struct Part {
     pub(super) on_postgres: bool,
     /// Where it writes on the page: between `<!-- MARKER: begin -->` and `<!-- MARKER: end -->`.
     pub(super) markers: &'static [&'static str],
+    /// Whether it writes nothing itself: what it says is put there, between the first of its markers.
+    pub(super) says: bool,
     /// What to run, from the workspace's root.
     pub(super) command: fn(&Settings) -> Command,
 }
@@ -36,6 +40,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: true,
         markers: &["machine"],
+        says: false,
         command: |settings| {
             let mut command = part(settings, "machine");
             command.arg("--wrk").arg(&settings.wrk);
@@ -52,6 +57,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: true,
         markers: &["peers"],
+        says: false,
         command: super::kernel::command,
     },
     Part {
@@ -61,6 +67,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: false,
         markers: &["http-sqlite"],
+        says: false,
         command: |settings| part(settings, "http"),
     },
     Part {
@@ -70,6 +77,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: true,
         markers: &["http-postgres"],
+        says: false,
         command: |settings| on_postgres(settings, part(settings, "http")),
     },
     Part {
@@ -79,6 +87,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: false,
         markers: &["live"],
+        says: false,
         command: |settings| {
             let mut command = part(settings, "live");
             if settings.quick {
@@ -94,6 +103,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: false,
         markers: &["steady"],
+        says: false,
         command: |settings| {
             let mut command = part(settings, "steady");
             command.args(["--minutes", if settings.quick { "0" } else { "10" }]);
@@ -107,6 +117,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: false,
         markers: &["rooms"],
+        says: false,
         command: |settings| {
             let mut command = part(settings, "rooms");
             if settings.quick {
@@ -116,12 +127,44 @@ pub(super) const PARTS: &[Part] = &[
         },
     },
     Part {
+        name: "processes",
+        about: "one chat process and two on one PostgreSQL, with Kafka and nginx",
+        minutes: (6.0, 6.0),
+        only_named: false,
+        on_postgres: true,
+        markers: &["processes"],
+        says: true,
+        command: |settings| {
+            let mut tests = cargo();
+            tests.args([
+                "test",
+                "--release",
+                "--quiet",
+                "--package",
+                "parlor-tests",
+                "--test",
+                "cluster",
+                "--",
+            ]);
+            tests.args(["--ignored", "--nocapture", "--test-threads=1", "figures"]);
+            tests.env("PARLOR_TEST_TARGET", "cluster");
+            if let Some(url) = &settings.postgres {
+                tests.env(postgres::URL_VARIABLE, url);
+            }
+            if let Some(broker) = &settings.kafka {
+                tests.env(kafka::BROKER_VARIABLE, broker);
+            }
+            tests
+        },
+    },
+    Part {
         name: "growth-sqlite",
         about: "H4 and growth from 10,000 to 1,000,000 messages, on SQLite",
         minutes: (7.0, 1.5),
         only_named: false,
         on_postgres: false,
         markers: &["growth-sqlite"],
+        says: false,
         command: |settings| growth(settings, "growth-sqlite", "1000000"),
     },
     Part {
@@ -131,6 +174,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: false,
         on_postgres: true,
         markers: &["growth-postgres"],
+        says: false,
         command: |settings| on_postgres(settings, growth(settings, "growth-postgres", "1000000")),
     },
     Part {
@@ -140,6 +184,7 @@ pub(super) const PARTS: &[Part] = &[
         only_named: true,
         on_postgres: false,
         markers: &["growth-10m"],
+        says: false,
         command: |settings| growth(settings, "growth-10m", "10000000"),
     },
 ];

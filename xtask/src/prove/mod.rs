@@ -104,7 +104,7 @@ fn prove(proof: &Proof, postgres_url: &str, broker: &str) -> Result<Found> {
 }
 
 /// What a test says of itself, among what the harness says.
-fn figure(line: &str) -> Option<&str> {
+pub fn figure(line: &str) -> Option<&str> {
     // The harness writes a test's name and its first words into one line.
     let line = line.split_once(" ... ").map_or(line, |(_, said)| said).trim();
     let harness = ["running ", "test ", "ok", "FAILED", "failures:", "thread ", "stack backtrace", "note: "];
