@@ -92,6 +92,15 @@ impl Plot {
         for (n, (name, points)) in self.lines.iter().enumerate() {
             let colour = COLOURS[n % COLOURS.len()];
             let mut path = String::new();
+            if let [(x, y)] = points[..] {
+                // A line of one point would be nothing to be seen.
+                let _ = writeln!(
+                    svg,
+                    "<circle cx=\"{:.1}\" cy=\"{:.1}\" r=\"3\" fill=\"{colour}\"/>",
+                    at_x(x),
+                    at_y(y)
+                );
+            }
             for (n, (x, y)) in points.iter().enumerate() {
                 let _ = write!(path, "{}{:.1} {:.1}", if n == 0 { 'M' } else { 'L' }, at_x(*x), at_y(*y));
             }
