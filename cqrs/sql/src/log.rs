@@ -379,6 +379,25 @@ impl SqlLog {
             Backend::Postgres(log) => log.execute(&sql, &params).await,
         }
     }
+
+    /// The same for what may be lost when the machine dies, and not when the process does: on SQLite nothing is synced for it,
+    /// so that no commit waits for the disk behind it.
+    pub(crate) async fn execute_unsynced(&self, sql: String, params: Vec<Value>) -> Result<u64, StoreError> {
+        match &self.backend {
+            Backend::Sqlite(log) => {
+                log.write(move |connection| {
+                    let params = params.iter().map(crate::value::ToSqlite);
+                    crate::sqlite::log::unsynced(connection, || {
+                        let changed =
+                            connection.prepare_cached(&sql)?.execute(rusqlite::params_from_iter(params))?;
+                        Ok(changed as u64)
+                    })
+                })
+                .await
+            }
+            Backend::Postgres(_) => self.execute(sql, params).await,
+        }
+    }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands behind map_err")]

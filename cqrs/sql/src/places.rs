@@ -74,7 +74,8 @@ impl PlaceStore for SqlLog {
                 let row = "SELECT $1, $2, $3::bigint, $4::uuid FROM held";
                 self.execute(format!("{held} {insert} {row} {MOVE}"), params).await?
             }
-            _ => self.execute(format!("{insert} VALUES (?1, ?2, ?3, ?4) {MOVE}"), params).await?,
+            // A place that a crash sets back has its events handled again, as they are after a kill just before it was kept.
+            _ => self.execute_unsynced(format!("{insert} VALUES (?1, ?2, ?3, ?4) {MOVE}"), params).await?,
         };
         if moved > 0 {
             return Ok(());

@@ -287,6 +287,22 @@ fn write_loop(
     }
 }
 
+/// Does a transaction's work without syncing its commit. It comes before all later commits in the write-ahead log, so the next
+/// of them syncs it along; after a crash of the machine there may be none of it, never a part or a later one without it.
+///
+/// # Panics
+/// If syncing can't be switched on again: no later commit could be relied on.
+pub(crate) fn unsynced<R>(
+    connection: &Connection,
+    work: impl FnOnce() -> rusqlite::Result<R>,
+) -> rusqlite::Result<R> {
+    let set = |durability: Durability| connection.pragma_update(None, "synchronous", durability.pragma());
+    set(Durability::Normal)?;
+    let result = work();
+    set(Durability::Full).expect("commits can be synced again");
+    result
+}
+
 /// Commits the batch; if it fails as a whole, each command alone, so that one can't harm the others.
 fn commit_batch(
     connection: &Connection,
@@ -466,4 +482,22 @@ fn write(connection: &Connection, plan: &Plan) -> rusqlite::Result<()> {
             .execute(params_from_iter(values.iter().map(|value: &Value| ToSqlite(value))))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_may_be_lost_is_committed_without_a_sync_whatever_comes_of_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let connection =
+            super::super::open(&folder.path().join("log.db"), Durability::Full).expect("it opens");
+        let synchronous = || connection.query_row("PRAGMA synchronous", [], |row| row.get::<_, i64>(0));
+        assert_eq!(unsynced(&connection, synchronous), Ok(1));
+        assert_eq!(synchronous(), Ok(2));
+        let failed = unsynced(&connection, || connection.execute("INSERT INTO nothing VALUES (1)", []));
+        assert!(failed.is_err());
+        assert_eq!(synchronous(), Ok(2));
+    }
 }

@@ -28,7 +28,7 @@ pub(crate) enum Durability {
 }
 
 impl Durability {
-    fn pragma(self) -> &'static str {
+    pub(crate) fn pragma(self) -> &'static str {
         match self {
             Self::Full => "full",
             Self::Normal => "normal",
