@@ -86,16 +86,26 @@ pub type Watch<'a> = &'a (dyn Fn(&Second) + Sync);
 /// # Errors
 /// If there is nobody to send, or the first connections aren't made.
 pub fn drive(world: Option<&World>, options: &Options, watch: Watch<'_>) -> anyhow::Result<Outcome> {
+    let threads = options.threads.clamp(1, options.connections.max(1));
+    let mut drivers = (0..threads)
+        .map(|nth| {
+            let connections = (nth..options.connections).step_by(threads);
+            Driver::new(world, options, (nth, threads), connections)
+        })
+        .collect::<anyhow::Result<Vec<_>>>()?;
+    // Connecting is no part of what is measured.
     let began = cpu::own();
     let start = Instant::now();
-    let threads = options.threads.clamp(1, options.connections.max(1));
+    for driver in &mut drivers {
+        driver.start = start;
+    }
     let mut outcome = std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..threads)
-            .map(|nth| {
-                std::thread::Builder::new().name("load".to_owned()).spawn_scoped(scope, move || {
-                    let connections = (nth..options.connections).step_by(threads);
-                    Driver::new(world, options, start, (nth, threads), connections)?.run(watch)
-                })
+        let threads: Vec<_> = drivers
+            .into_iter()
+            .map(|driver| {
+                std::thread::Builder::new()
+                    .name("load".to_owned())
+                    .spawn_scoped(scope, move || driver.run(watch))
             })
             .collect::<Result<_, _>>()?;
         threads.into_iter().try_fold(Outcome::default(), |mut all, thread| {
@@ -156,7 +166,6 @@ impl<'a> Driver<'a> {
     fn new(
         world: Option<&'a World>,
         options: &'a Options,
-        start: Instant,
         (nth, of): (usize, usize),
         connections: impl Iterator<Item = usize>,
     ) -> anyhow::Result<Self> {
@@ -182,7 +191,7 @@ impl<'a> Driver<'a> {
         Ok(Self {
             world,
             options,
-            start,
+            start: Instant::now(),
             schedule,
             connections,
             idle,
