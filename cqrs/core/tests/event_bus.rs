@@ -317,3 +317,66 @@ async fn a_reactor_may_react_in_several_streams_at_once_and_its_place_waits_for_
     assert_eq!(*place_then.lock(), [0, 3]);
     assert_eq!(places.load("crossing", "bank").await.unwrap().map(|place| place.position), Some(Position(5)));
 }
+
+/// Notes how many events came together.
+struct Batches {
+    sizes: Arc<Mutex<Vec<usize>>>,
+    place: Mutex<Position>,
+}
+
+#[async_trait]
+impl EventHandler for Batches {
+    fn name(&self) -> &'static str {
+        "batches"
+    }
+    fn sources(&self) -> &'static [&'static str] {
+        &["bank"]
+    }
+    async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
+        Ok(*self.place.lock())
+    }
+    fn gathers(&self) -> bool {
+        true
+    }
+    async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
+        self.sizes.lock().push(batch.events.len());
+        *self.place.lock() = batch.upto;
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_close_together_is_taken_in_together_unless_somebody_waits() {
+    let spy = Spy::new();
+    let executor = executor(spy.clone());
+    let sizes = Arc::new(Mutex::new(Vec::new()));
+    let bus = EventBus::builder()
+        .subscribe(Arc::new(Batches { sizes: sizes.clone(), place: Mutex::default() }))
+        .source(Arc::new(LogSource(spy)))
+        .build()
+        .unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn({
+        let bus = bus.clone();
+        async move { bus.run(stopped, RunMode::Follow).await }
+    });
+    let deposit = async || {
+        executor.run(&cx(&executor), &Deposit { account: account(1), cents: 1 }).await.unwrap();
+    };
+    let reached = bus.reached("batches", "bank").unwrap();
+    // The clock stands until all tasks rest: two that nobody waits for come a millisecond apart.
+    deposit().await;
+    tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    deposit().await;
+    while reached.now() < Position(2) {
+        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+    }
+    assert_eq!(*sizes.lock(), [2]);
+    let began = tokio::time::Instant::now();
+    let mut position = bus.position("batches", "bank").unwrap();
+    deposit().await;
+    position.wait_for(|position| position.0 == 3).await.unwrap();
+    assert_eq!((sizes.lock().last(), began.elapsed()), (Some(&1), std::time::Duration::ZERO));
+    stop.send(true).unwrap();
+    running.await.unwrap();
+}

@@ -82,6 +82,10 @@ impl EventHandler for Projecting {
         self.projection.sources()
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
         Some(Arc::new(self.views.clone()))
     }

@@ -99,6 +99,10 @@ impl<R: Reactor> EventHandler for Reacting<R> {
         self.reactor.sources()
     }
 
+    fn gathers(&self) -> bool {
+        true
+    }
+
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
         Some(self.places.clone())
     }

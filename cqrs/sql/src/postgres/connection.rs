@@ -28,8 +28,16 @@ pub(crate) struct Connection {
     /// Requests that were sent and not answered to the end.
     pending: AtomicUsize,
     in_transaction: AtomicBool,
-    /// Whether statements stay prepared on the server: the session is this connection's own.
-    prepares: bool,
+    session: Session,
+}
+
+/// What the session behind a connection gives.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Session {
+    /// Statements stay prepared on the server: the session is the connection's own.
+    pub(super) prepares: bool,
+    /// It has the limits that this operation wants, so that no transaction need say them.
+    pub(super) limited: bool,
 }
 
 pub(super) enum Held {
@@ -56,12 +64,11 @@ impl Held {
 }
 
 impl Connection {
-    /// What is asked of `held` must be answered by `until`; `patience` is the time there was in all. Statements stay
-    /// prepared if it `prepares`.
+    /// What is asked of `held` must be answered by `until`; `patience` is the time there was in all.
     pub(super) fn new(
         held: Held,
         tls: MakeRustlsConnect,
-        prepares: bool,
+        session: Session,
         patience: Duration,
         until: Instant,
     ) -> Self {
@@ -72,7 +79,7 @@ impl Connection {
             until,
             pending: AtomicUsize::new(0),
             in_transaction: AtomicBool::new(false),
-            prepares,
+            session,
         }
     }
 
@@ -112,7 +119,7 @@ impl Connection {
 
     /// The error in the kernel's words. A table that changed under a prepared statement is none that lasts.
     fn understood(&self, error: &Error) -> StoreError {
-        if self.prepares && error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+        if self.session.prepares && error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
             self.wrapper().statement_cache.clear();
             return StoreError::Unavailable(describe(error));
         }
@@ -121,7 +128,7 @@ impl Connection {
 
     /// The statement as the session has it prepared; nothing where it is sent whole.
     async fn prepared(&self, sql: &str, types: &[Type]) -> Result<Option<Statement>, Error> {
-        if !self.prepares {
+        if !self.session.prepares {
             return Ok(None);
         }
         let client = self.wrapper();
@@ -135,7 +142,7 @@ impl Connection {
     /// Prepares a statement, if it stays prepared. Of requests that are polled together, one that is prepared first would be
     /// sent behind those that needn't be: what must arrive in order is prepared beforehand.
     pub(crate) async fn prepare(&self, sql: &str, params: &[Param<'_>]) -> Result<(), StoreError> {
-        if !self.prepares {
+        if !self.session.prepares {
             return Ok(());
         }
         self.within(self.prepared(sql, &types(params))).map_ok(drop).await
@@ -194,6 +201,9 @@ impl Connection {
     /// there is time, or hears nothing for as long: whoever stands still holds no locks.
     pub(crate) async fn begin(&self, first: &str) -> Result<(), StoreError> {
         self.in_transaction.store(true, Ordering::Relaxed);
+        if self.session.limited {
+            return self.batch(&format!("BEGIN; {first}")).await;
+        }
         let millis = self.patience.as_millis();
         self.batch(&format!(
             "BEGIN; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {millis}; \

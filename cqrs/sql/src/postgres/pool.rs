@@ -13,7 +13,7 @@ use tokio_postgres::Config;
 use tokio_postgres::config::SslMode;
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::connection::{Connection, Held};
+use super::connection::{Connection, Held, Session};
 use super::session::{Connected, Sessions};
 use super::tls;
 use crate::dialect::pool_error;
@@ -83,7 +83,7 @@ impl Pool {
         }
         config.connect_timeout(patience).tcp_user_timeout(UNACKNOWLEDGED);
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let sessions = Sessions::new(tls.clone());
+        let sessions = Sessions::new(tls.clone(), patience);
         let manager = Manager::from_connect(config.clone(), sessions.clone(), recycling);
         let timeouts = Timeouts { wait: Some(patience), create: Some(CONNECTED), recycle: Some(patience) };
         let pool = deadpool_postgres::Pool::builder(manager)
@@ -116,8 +116,10 @@ impl Pool {
     }
 
     fn lend(&self, held: Held, patience: Duration, until: Instant) -> Connection {
-        let Inner { tls, sessions, .. } = &*self.0;
-        Connection::new(held, tls.clone(), sessions.are_own(), patience, until)
+        let Inner { tls, sessions, options, .. } = &*self.0;
+        let own = sessions.are_own();
+        let has = Session { prepares: own, limited: own && patience == options.patience };
+        Connection::new(held, tls.clone(), has, patience, until)
     }
 
     async fn object(&self) -> Result<Object, StoreError> {
