@@ -176,6 +176,17 @@ fn a_list_of_event_handlers_that_is_wrong_is_an_error_that_names_the_handler() {
     assert_eq!(astray.err(), Some(EventBusError::NoSource { handler: "one", source_name: "bank" }));
 }
 
+/// Runs the bus until a handler has come so far, and stops it.
+async fn run_to(bus: &EventBus, handler: &str, position: u64) {
+    let (stop, stopped) = watch::channel(false);
+    let mut reached = bus.position(handler, "bank").expect("it follows the bank");
+    let arriving = async {
+        reached.wait_for(|reached| reached.0 == position).await.expect("the bus runs");
+        stop.send(true).expect("the bus listens");
+    };
+    tokio::join!(bus.run(stopped, RunMode::Follow), arriving);
+}
+
 /// Notes which events it saw; may be told to be unavailable for some.
 #[derive(Clone, Default)]
 struct Noting {
@@ -221,15 +232,7 @@ async fn a_reactor_resumes_where_it_was_and_tries_again_what_may_pass() {
             .source(Arc::new(LogSource(spy.clone())))
             .build()
             .unwrap();
-        let (stop, stopped) = watch::channel(false);
-        let running = tokio::spawn({
-            let bus = bus.clone();
-            async move { bus.run(stopped, RunMode::Follow).await }
-        });
-        let mut position = bus.position("noting", "bank").unwrap();
-        position.wait_for(|position| position.0 == round).await.unwrap();
-        stop.send(true).unwrap();
-        running.await.unwrap();
+        run_to(&bus, "noting", round).await;
         let place = places.load("noting", "bank").await.unwrap();
         assert_eq!(place.map(|place| place.position), Some(Position(round)));
     }
@@ -299,15 +302,7 @@ async fn a_reactor_may_react_in_several_streams_at_once_and_its_place_waits_for_
         .source(Arc::new(LogSource(spy)))
         .build()
         .unwrap();
-    let (stop, stopped) = watch::channel(false);
-    let running = tokio::spawn({
-        let bus = bus.clone();
-        async move { bus.run(stopped, RunMode::Follow).await }
-    });
-    let mut position = bus.position("crossing", "bank").unwrap();
-    position.wait_for(|position| position.0 == 5).await.unwrap();
-    stop.send(true).unwrap();
-    running.await.unwrap();
+    run_to(&bus, "crossing", 5).await;
     let seen = seen.lock().clone();
     let of = |stream: [u64; 2]| -> Vec<u64> {
         seen.iter().copied().filter(|position| stream.contains(position)).collect()

@@ -137,21 +137,18 @@ impl<R: Reactor> EventHandler for Reacting<R> {
         let mut outcomes = self.react_to_all(source, &batch.events).await.into_iter();
         // The place moves in order, whatever was done first: up to what failed or wasn't begun, and no further.
         for event in &batch.events {
-            let error = match outcomes.next().flatten() {
-                Some(Ok(())) => {
-                    self.parking.settled();
-                    continue;
-                }
-                Some(Err(error)) => error,
+            let reacted = match outcomes.next().flatten() {
+                Some(reacted) => reacted,
                 None if self.parking.waits(source, event.stream) => {
                     self.park(source, event, "an earlier event of its stream is parked", fence).await?;
                     continue;
                 }
                 // What failed before it was parked: this one's turn has come.
-                None => match self.react(source, event).await {
-                    Ok(()) => continue,
-                    Err(error) => error,
-                },
+                None => self.react(source, event).await,
+            };
+            let Err(error) = reacted else {
+                self.parking.settled();
+                continue;
             };
             let given_up =
                 self.places.parking().is_some() && !error.passing && self.parking.tried(event.position);
