@@ -48,8 +48,8 @@ test("a switch has notifications pushed, and one that is clicked leads to its me
   // A push comes while the page is in the background.
   await page.goto(`${house.server.url}/#/people`);
   const worker = context.serviceWorkers()[0] ?? (await context.waitForEvent("serviceworker"));
-  await worker.evaluate(
-    ([conversationId, messageId]) => {
+  const shown = await worker.evaluate(
+    async ([conversationId, messageId]) => {
       const scope = /** @type {any} */ (self);
       const pages = scope.clients.matchAll.bind(scope.clients);
       // Headless pages are always visible.
@@ -60,18 +60,20 @@ test("a switch has notifications pushed, and one that is clicked leads to its me
           postMessage: (/** @type {any} */ message) => one.postMessage(message),
           focus: async () => {},
         }));
+      const { registration } = scope;
+      // Whether it is there is asked once it has been shown, not before: Chromium 156 takes a notification that it is just showing
+      // for one that was closed, and forgets it (19 of 100, asked for all the while).
+      const done = new Promise((resolve, reject) => {
+        const show = registration.showNotification.bind(registration);
+        registration.showNotification = (/** @type {any[]} */ ...one) => show(...one).then(resolve, reject);
+      });
       const data = { id: "n1", kind: "message", title: "Bob", body: "The boat is ready", conversationId, messageId };
       scope.dispatchEvent(new scope.PushEvent("push", { data: JSON.stringify(data) }));
+      await done;
+      const [first] = await registration.getNotifications();
+      return first && { title: first.title, body: first.body, tag: first.tag };
     },
     [room.id, said.id],
-  );
-  const shown = await until(
-    () =>
-      worker.evaluate(async () => {
-        const [first] = await /** @type {any} */ (self).registration.getNotifications();
-        return first && { title: first.title, body: first.body, tag: first.tag };
-      }),
-    "the notification",
   );
   assert.deepEqual(shown, { title: "Bob", body: "The boat is ready", tag: "n1" });
   await worker.evaluate(async () => {

@@ -19,21 +19,21 @@ async fn with_one_service_s_postgresql_down_only_that_service_answers_503() {
     let api = cluster.api();
     let (ann, bob) = (User::sign_up(&api, "Ann").await, User::sign_up(&api, "Bob").await);
     let room = ann.direct(&bob).await;
-    for service in SERVICES {
-        for (_, call) in calls(&ann, &room) {
+    for (n, service) in SERVICES.into_iter().enumerate() {
+        for (_, call) in calls(&ann, &room, 20 + n) {
             let reply = call.send().await;
             assert!(reply.status < 300, "{reply:?}");
         }
-        one_down(&mut cluster, service, &ann, &room).await;
+        one_down(&mut cluster, service, calls(&ann, &room, 30 + n)).await;
     }
 }
 
-async fn one_down(cluster: &mut Cluster, down: &str, ann: &User, room: &str) {
+async fn one_down(cluster: &mut Cluster, down: &str, calls: Vec<(&'static str, Call)>) {
     let database = format!("postgres-{down}");
     // PostgreSQL's immediate shutdown: nothing is written any more.
     cluster.signal(&database, Signal::QUIT);
     cluster.wait_for_end(&database).await;
-    for (service, call) in calls(ann, room) {
+    for (service, call) in calls {
         let reply = call.send().await;
         if service == down {
             assert_eq!(reply.status, 503, "with the PostgreSQL of {down} down: {reply:?}");
@@ -54,8 +54,9 @@ async fn one_down(cluster: &mut Cluster, down: &str, ann: &User, room: &str) {
     }
 }
 
-/// A query and a command of each service that must go to its store.
-fn calls(ann: &User, room: &str) -> Vec<(&'static str, Call)> {
+/// A query and a command of each service that must go to its store. A page of messages that was read before may be answered
+/// from memory; one of another length, given by `limit`, isn't.
+fn calls(ann: &User, room: &str, limit: usize) -> Vec<(&'static str, Call)> {
     let login = json!({"email": ann.email, "password": parlor_tests::user::PASSWORD});
     vec![
         ("auth", ann.get("/v1/auth/me")),
@@ -63,7 +64,7 @@ fn calls(ann: &User, room: &str) -> Vec<(&'static str, Call)> {
         ("user", ann.get("/v1/users/me/contacts")),
         ("user", ann.put("/v1/users/me/status", &json!({"status": "away"}))),
         ("user", ann.put("/v1/users/me/status", &json!({"status": "online"}))),
-        ("chat", ann.get(&format!("/v1/conversations/{room}/messages"))),
+        ("chat", ann.get(&format!("/v1/conversations/{room}/messages?limit={limit}"))),
         ("chat", ann.saying(room, "still here")),
         ("notification", ann.get("/v1/notifications")),
         ("notification", ann.post("/v1/notifications/read-all", &json!({}))),

@@ -107,7 +107,6 @@ async fn kills_under_load(store: Store, kills: usize, cuts: usize) {
     let (mut workers, slowest) = tokio::join!(working, breaking);
     let total: usize = workers.iter().map(|(_, journal)| journal.len()).sum();
     println!("{kills} kills, {cuts} cuts, {total} commands, ready after {slowest:?} at the slowest");
-    assert!(slowest <= READY, "ready after {slowest:?}");
 
     let last = repeat_some(&world, &mut workers, &mut dice).await;
     let rooms = fold(&world, &workers);
@@ -133,6 +132,8 @@ async fn kills_under_load(store: Store, kills: usize, cuts: usize) {
     assert_eq!(recorded["message.sent"], deeds(|deed| matches!(deed, Deed::Send { .. })));
     assert_eq!(recorded["message.edited"], deeds(|deed| matches!(deed, Deed::Edit { .. })));
     assert_eq!(recorded["message.deleted"], deeds(|deed| matches!(deed, Deed::Delete { .. })));
+    // In the end: a busy machine that is late hides nothing of what is worse.
+    assert!(slowest <= READY, "ready after {slowest:?}");
 }
 
 async fn places(users: &[User]) -> Vec<Place> {

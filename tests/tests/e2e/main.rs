@@ -4,15 +4,18 @@
 
 mod api;
 mod backup;
+mod clock;
 mod console;
 mod crash;
 mod demo;
+mod disk_full;
 mod feed;
 mod idempotency;
 mod leaving;
 mod moving;
 mod newcomers;
 mod operator;
+mod power;
 mod receiver;
 mod removal;
 mod resume;

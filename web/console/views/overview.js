@@ -11,14 +11,18 @@ import { Sparkline } from "./sparkline.js";
 
 /** @param {import("../../../clients/typescript/src/api.js").Overview} service */
 function health({ handlers }) {
-  const stuck = handlers.filter(({ state }) => state === "stuck").length;
-  if (stuck > 0) return { state: "stuck", text: `${stuck} stuck` };
-  const parked = new Set(handlers.filter((handler) => handler.state === "parked").map(({ name }) => name)).size;
-  if (parked > 0) return { state: "stuck", text: `${parked} parked` };
+  for (const wrong of ["stuck", "parked"]) {
+    // Whoever follows several logs is one all the same.
+    const names = new Set(handlers.filter(({ state }) => state === wrong).map(({ name }) => name));
+    if (names.size > 0) return { state: "stuck", text: `${names.size} ${wrong}` };
+  }
   const rebuilding = handlers.filter(({ state }) => state === "rebuilding").length;
   if (rebuilding > 0) return { state: "rebuilding", text: "rebuilding" };
   return { state: "live", text: "live" };
 }
+
+/** Whether its events go to receivers outside. @param {string} kind */
+const leaves = (kind) => kind === "webhook" || kind === "push";
 
 export function Overview() {
   const desk = useDesk();
@@ -37,8 +41,9 @@ export function Overview() {
       stuck.length > 0 &&
       html`<section class="card is-alarm" aria-labelledby="stuck"><h2 id="stuck">Standing still</h2>
         <ul class="stack">${stuck.map(
-          ({ service, name, source, error }) =>
-            html`<li key=${`${service}${name}${source}`}><b dir="auto">${name}</b> of ${service}, before an event of ${source}: <span dir="auto">${error}</span></li>`,
+          ({ service, name, kind, source, error }) =>
+            // What sends out stands still for all logs at once.
+            html`<li key=${`${service}${name}${source}`}><b dir="auto">${name}</b> of ${service}${leaves(kind) ? "" : `, before an event of ${source}`}: <span dir="auto">${error}</span></li>`,
         )}</ul><p class="hint">It is tried again by itself, and the others go on.</p></section>`
     }
     <section class="card" aria-labelledby="flow">

@@ -70,7 +70,7 @@ export function Parked() {
         (webhook) =>
           html`<li key=${webhook.id} class="card parked">
           <div class="parked-head"><h2 dir="auto">${new URL(webhook.url).host}</h2><${State} state="stuck">${webhook.state}<//></div>
-          <p class="soft">A webhook${webhook.description && html`, <span dir="auto">${webhook.description}</span>`}, to <span dir="auto" class="parked-url">${webhook.url}</span>. ${count(webhook.lag)} events are before it${webhook.failingSince ? `, it failed first on ${when(webhook.failingSince)}` : ""}.</p>
+          <p class="soft">A webhook${webhook.description && html`, <span dir="auto">${webhook.description}</span>`}, to <span dir="auto" class="parked-url">${webhook.url}</span>. It is ${count(webhook.lag)} events behind${webhook.failingSince ? `, it failed first on ${when(webhook.failingSince)}` : ""}.</p>
           ${webhook.problem && html`<p dir="auto" class="parked-reason">${webhook.problem}</p>`}
           <div class="form-links">
             <button type="button" class="button is-primary is-small" onClick=${() => again(webhook)}>Try again</button>

@@ -108,7 +108,9 @@ pub fn figure(line: &str) -> Option<&str> {
     // The harness writes a test's name and its first words into one line.
     let line = line.split_once(" ... ").map_or(line, |(_, said)| said).trim();
     let harness = ["running ", "test ", "ok", "FAILED", "failures:", "thread ", "stack backtrace", "note: "];
-    (!line.is_empty() && !harness.iter().any(|start| line.starts_with(start))).then_some(line)
+    // With `--quiet` a test that passed is a point.
+    let nothing = line.trim_matches('.').is_empty();
+    (!nothing && !harness.iter().any(|start| line.starts_with(start))).then_some(line)
 }
 
 fn command(proof: &Proof) -> Command {
@@ -131,6 +133,7 @@ mod tests {
             ("test a::b ... ok", None),
             ("running 1 test", None),
             ("", None),
+            (".", None),
         ] {
             assert_eq!(figure(line), said, "{line}");
         }

@@ -14,9 +14,10 @@ pub(super) fn cluster() -> Result<Passed> {
     run_on_cluster(&[("cluster", &["--test-threads=1"])])
 }
 
-/// What runs on PostgreSQL runs on a cluster, unchanged; SQLite is one process by nature.
+/// What runs on PostgreSQL runs on a cluster, unchanged; SQLite is one process by nature. One after the other: each test has a
+/// cluster of its own, and how soon five processes are ready is judged.
 pub(super) fn end_to_end() -> Result<Passed> {
-    run_on_cluster(&[("e2e", &["on_postgresql", "--test-threads=2"]), ("deploy", &["on_postgresql"])])
+    run_on_cluster(&[("e2e", &["on_postgresql", "--test-threads=1"]), ("deploy", &["on_postgresql"])])
 }
 
 fn run_on_cluster(targets: &[(&str, &[&str])]) -> Result<Passed> {
