@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use unicode_normalization::char::{canonical_combining_class, compose};
 
-use crate::letter::{Folded, fold_char};
+use crate::letter::{Folded, ascii, fold_char};
 
 /// A character of a folded text and the bytes of the original text that it stands for.
 #[derive(Clone, Debug)]
@@ -17,7 +17,34 @@ pub struct Piece {
 /// string. Words are separated by single spaces, with none at the ends; a text of nothing but punctuation folds to "".
 /// Folding a folded text changes nothing.
 pub fn fold(text: &str) -> String {
-    pieces(text).into_iter().map(|piece| piece.c).collect()
+    fold_simple(text).unwrap_or_else(|| pieces(text).into_iter().map(|piece| piece.c).collect())
+}
+
+/// [`fold`] of a text in which each character becomes one or goes, as in most messages; `None` of any other.
+pub fn fold_simple(text: &str) -> Option<String> {
+    let mut out = String::with_capacity(text.len());
+    let mut gap = false;
+    for c in text.chars() {
+        let letter = match c {
+            '\0'..='\x7f' => match ascii(c) {
+                Folded::Letter(letter) => letter,
+                Folded::Gap => {
+                    gap = true;
+                    continue;
+                }
+                Folded::Mark | Folded::Nothing => continue,
+            },
+            // Han and Hangul, of which nothing combines with what comes after it here.
+            '\u{4E00}'..='\u{9FFF}' | '\u{AC00}'..='\u{D7A3}' => c,
+            _ => return None,
+        };
+        if gap && !out.is_empty() {
+            out.push(' ');
+        }
+        gap = false;
+        out.push(letter);
+    }
+    Some(out)
 }
 
 /// The characters of `fold(text)` with their sources.
@@ -104,6 +131,17 @@ mod tests {
         assert_eq!(sources("ﬁ"), [('f', 0..3), ('i', 0..3)]);
         assert_eq!(sources("か\u{3099}"), [('が', 0..6)]);
         assert_eq!(sources(" a, b!"), [('a', 1..2), (' ', 2..4), ('b', 4..5)]);
+    }
+
+    #[test]
+    fn simple_texts_fold_as_all_do() {
+        for text in ["", " Can't, stop!  e-mail:me ", "你好，今天", "手机iPhone 안녕", "...", "a.b c#"]
+        {
+            let folded: String = pieces(text).into_iter().map(|piece| piece.c).collect();
+            assert_eq!(fold(text), folded, "{text}");
+        }
+        assert_eq!(fold_simple("stop e-mail 你好").as_deref(), Some("stop email 你好"));
+        assert_eq!(fold_simple("Zoë"), None);
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub fn fold_char(c: char, mut emit: impl FnMut(Folded)) {
     }
 }
 
-fn ascii(c: char) -> Folded {
+/// What becomes of a character of ASCII.
+pub fn ascii(c: char) -> Folded {
     match c {
         'a'..='z' | '0'..='9' | '#' | '%' | '&' | '$' | '+' | '<' | '=' | '>' | '|' | '~' => {
             Folded::Letter(c)

@@ -35,14 +35,14 @@ CREATE TABLE {p}search_wordings (
 -- The tokens of all that edits of a message said.
 CREATE TABLE {p}search_rewordings (
   message BIGINT PRIMARY KEY, -- its position
-  tokens TEXT NOT NULL
+  tokens INTEGER[] NOT NULL
 );
 
 -- The index. rowid: twice the message's position for what it said at first, one more for what its edits said.
 CREATE TABLE {p}search_tokens (
   rowid BIGINT PRIMARY KEY,
-  tokens TEXT NOT NULL
+  bucket INTEGER NOT NULL, -- of the conversation
+  tokens INTEGER[] NOT NULL -- of the message, and of the ranges that the row is in
 );
 -- Every search reads the list of what isn't in the index yet, so that is kept short.
-CREATE INDEX {p}search_tokens_index ON {p}search_tokens USING gin (string_to_array(tokens, ' '))
-  WITH (gin_pending_list_limit = 256);
+CREATE INDEX {p}search_tokens_index ON {p}search_tokens USING gin (tokens) WITH (gin_pending_list_limit = 256);

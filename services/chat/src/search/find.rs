@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use cqrs_core::{Row, RowError, RowExt as _, StoreError, params};
 use cqrs_sql::{AnswerKey, Dialect};
+use parlor_text::Token;
 use uuid::Uuid;
 
-use super::{BUCKETS, Search, bucket, conversation_token, first_row, sender_token, sql, wanted_tokens};
+use super::{BUCKETS, Search, bucket, first_row, sql, tokens};
 use crate::message::MessageAnswer;
 
 /// What to look for, and where.
@@ -32,14 +33,11 @@ pub struct Found {
 }
 
 /// How many rows of the index one request looks at. Who asks for what hardly anybody may see gets a page with little on
-/// it and the place to go on from, and never a request that takes long. SQLite sees of most rows what they are by an index
-/// that is small, PostgreSQL has to look at the messages.
-fn most_candidates(dialect: Dialect) -> usize {
-    match dialect {
-        Dialect::Sqlite => 8_000,
-        Dialect::Postgres => 2_000,
-    }
-}
+/// it and the place to go on from, and never a request that takes long.
+const MOST_CANDIDATES: usize = 8_000;
+
+/// How many rows that may be the viewer's are taken from PostgreSQL at a time, beside those that are missing.
+const SPARE: usize = 32;
 
 /// How many conversations of one person are told apart by their buckets; who is in more looks at all messages.
 const MOST_LISTED: usize = 20_000;
@@ -51,44 +49,57 @@ const MOST_NAMED: usize = 32;
 /// After every position there can be, and still a row of the index.
 pub(super) const END: u64 = i64::MAX as u64 / 4;
 
-/// A row of the index, with its message if the viewer may see that.
+/// A row of the index, with its message if the viewer may see that and it is what they look for.
 struct Candidate {
     row: u64,
-    message: Option<MessageAnswer>,
+    message: Option<Box<MessageAnswer>>,
 }
 
 impl Candidate {
-    /// With its message if that has all of the words.
-    fn from_row(row: &dyn Row, terms: &[String]) -> Result<Self, RowError> {
-        let said = match row.get::<Option<u64>>(1)? {
-            Some(position) => row.get::<Option<String>>(6)?.map(|content| (position, content)),
-            None => None,
-        };
-        let fits = |content: &str| parlor_text::contains_all(&parlor_text::fold(content), terms);
-        let message = match said {
-            Some((position, content)) if fits(&content) => Some(MessageAnswer {
-                id: row.get(3)?,
-                conversation_id: row.get(2)?,
-                sender_id: row.get(4)?,
-                r#type: row.get(5)?,
-                content,
-                reply_to: row.get(7)?,
-                position: position.to_string(),
-                created_at: row.get(8)?,
-                edited_at: row.get(9)?,
-            }),
-            _ => None,
-        };
-        Ok(Self { row: row.get(0)?, message })
+    fn from_row(row: &dyn Row, wanted: &Wanted) -> Result<Self, RowError> {
+        let candidate = Self { row: row.get(0)?, message: None };
+        let Some(position) = row.get::<Option<u64>>(1)? else { return Ok(candidate) };
+        let Some(content) = row.get::<Option<String>>(6)? else { return Ok(candidate) };
+        let (conversation, sender) = (row.get(2)?, row.get(4)?);
+        // Of whom and where says the index, too, but by numbers that others may have as well.
+        let fits = wanted.conversation.is_none_or(|wanted| wanted == conversation)
+            && wanted.sender.is_none_or(|wanted| wanted == sender)
+            && parlor_text::contains_all(&parlor_text::fold(&content), &wanted.terms);
+        if !fits {
+            return Ok(candidate);
+        }
+        let message = Box::new(MessageAnswer {
+            id: row.get(3)?,
+            conversation_id: conversation,
+            sender_id: sender,
+            r#type: row.get(5)?,
+            content,
+            reply_to: row.get(7)?,
+            position: position.to_string(),
+            created_at: row.get(8)?,
+            edited_at: row.get(9)?,
+        });
+        Ok(Self { message: Some(message), ..candidate })
     }
+}
+
+/// What was read of the index at once.
+struct Read {
+    candidates: Vec<Candidate>,
+    /// Everything from this row on was looked at, if the candidates are all that there were.
+    from: u64,
+    /// How many rows had the tokens, the viewer's and others'.
+    matched: usize,
+    /// Whether there may be more before the last candidate.
+    more: bool,
 }
 
 /// What is asked of the index.
 struct Tokens {
     /// All of these.
-    all: Vec<String>,
+    all: Vec<Token>,
     /// And any of these, unless there are none.
-    any: Vec<String>,
+    any: Vec<Token>,
     /// Where there may be messages that the viewer sees.
     within: Arc<Within>,
 }
@@ -116,11 +127,15 @@ impl Within {
 impl Tokens {
     /// As an FTS5 expression: <https://www.sqlite.org/fts5.html#full_text_query_syntax>.
     fn expression(&self) -> String {
-        let quoted = |tokens: &[String], between: &str| {
-            tokens.iter().map(|token| format!("\"{token}\"")).collect::<Vec<_>>().join(between)
+        let joined = |tokens: &[Token], between: &str| {
+            tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(between)
         };
-        let all = quoted(&self.all, " AND ");
-        if self.any.is_empty() { all } else { format!("({}) AND {all}", quoted(&self.any, " OR ")) }
+        let all = joined(&self.all, " AND ");
+        match (self.any.is_empty(), all.is_empty()) {
+            (true, _) => all,
+            (false, true) => joined(&self.any, " OR "),
+            (false, false) => format!("({}) AND {all}", joined(&self.any, " OR ")),
+        }
     }
 }
 
@@ -138,21 +153,18 @@ impl Search {
         };
         let mut found = Found::default();
         let mut before = first_row(wanted.before);
-        let terms: Arc<[String]> = wanted.terms.clone().into();
-        let dialect = self.0.views().dialect();
-        let most = most_candidates(dialect);
-        let mut step = match dialect {
-            // It stops by itself where there are enough.
-            Dialect::Sqlite => most,
-            Dialect::Postgres => limit.max(15) + 1,
-        };
+        let wanted = Arc::new(wanted.clone());
+        let mut reach = Reach::default();
         let mut looked_at = 0;
-        while looked_at < most {
+        while looked_at < MOST_CANDIDATES && before > 1 {
             let missing = limit + 1 - found.messages.len();
-            let candidates = self.candidates(viewer, &tokens, &terms, before, step, missing).await?;
-            looked_at += candidates.len();
-            let last = candidates.len() < step && seen(&candidates) < missing;
-            for candidate in candidates {
+            let read = match self.0.views().dialect() {
+                Dialect::Sqlite => self.newest(viewer, &tokens, &wanted, before, missing).await?,
+                Dialect::Postgres => self.in_ranges(viewer, &tokens, &wanted, before, missing, reach).await?,
+            };
+            looked_at += read.matched;
+            let visible = read.candidates.len();
+            for candidate in read.candidates {
                 before = candidate.row;
                 let Some(message) = candidate.message else { continue };
                 // Both rows of a message, that of its edits and its first, give it as it is seen.
@@ -164,21 +176,21 @@ impl Search {
                     found.next = Some(candidate.row / 2 + 1);
                     return Ok(Some(found));
                 }
-                found.messages.push(message);
+                found.messages.push(*message);
             }
-            if last {
-                return Ok(Some(found));
+            if !read.more {
+                before = read.from;
+                reach = reach.next(read.matched, visible, limit + 1 - found.messages.len());
             }
-            step = (step * 4).min(1_000);
         }
-        found.next = Some(before / 2);
+        found.next = (before > 1).then_some(before / 2);
         Ok(Some(found))
     }
 
     /// What to ask the index for; `None` if there is nowhere to search.
     async fn tokens(&self, viewer: Uuid, wanted: &Wanted) -> Result<Option<Tokens>, StoreError> {
-        let mut all = wanted_tokens(&wanted.terms);
-        all.extend(wanted.sender.map(sender_token));
+        let mut all: Vec<Token> = parlor_text::query_tokens(&wanted.terms).into_iter().collect();
+        all.extend(wanted.sender.map(tokens::of_sender));
         let within = match wanted.conversation {
             Some(conversation) => {
                 let params = params![viewer, conversation];
@@ -186,7 +198,7 @@ impl Search {
             }
             None => self.within(viewer).await?,
         };
-        let mut any: Vec<String> = within.conversations.iter().copied().map(conversation_token).collect();
+        let mut any: Vec<Token> = within.conversations.iter().copied().map(tokens::of_conversation).collect();
         match any.len() {
             0 => return Ok(None),
             1 => all.append(&mut any),
@@ -217,39 +229,119 @@ impl Search {
         Ok(within)
     }
 
-    /// At most `step` candidates, among them `enough` that the viewer sees.
-    async fn candidates(
+    /// The newest candidates on SQLite, which looks for them one by one until `missing` of them are what is wanted.
+    async fn newest(
         &self,
         viewer: Uuid,
         tokens: &Tokens,
-        terms: &Arc<[String]>,
+        wanted: &Arc<Wanted>,
         before: u64,
-        step: usize,
-        enough: usize,
-    ) -> Result<Vec<Candidate>, StoreError> {
-        let views = self.0.views();
-        let (sql, params) = match views.dialect() {
-            Dialect::Sqlite => {
-                let buckets = tokens.within.buckets.clone();
-                (sql::MATCHING, params![viewer, tokens.expression(), before, step, buckets])
-            }
-            Dialect::Postgres if tokens.any.is_empty() => {
-                (sql::WITH_ALL, params![viewer, tokens.all.join(" "), before, step])
-            }
-            Dialect::Postgres => {
-                (sql::WITH_ALL_IN, params![viewer, tokens.all.join(" "), before, step, tokens.any.join(" ")])
-            }
+        missing: usize,
+    ) -> Result<Read, StoreError> {
+        let expression = tokens.expression();
+        let sql = if expression.is_empty() { sql::ANY } else { sql::MATCHING };
+        let buckets = tokens.within.buckets.clone();
+        let params = params![viewer, expression, before, MOST_CANDIDATES, buckets];
+        let wanted = wanted.clone();
+        let map = move |row: &dyn Row| Candidate::from_row(row, &wanted);
+        let enough = move |found: &[Candidate]| {
+            found.len() >= missing
+                && found.last().is_some_and(|last| last.message.is_some())
+                && seen(found) >= missing
         };
-        let terms = terms.clone();
-        let map = move |row: &dyn Row| Candidate::from_row(row, &terms);
-        let satisfied = move |found: &[Candidate]| {
-            found.last().is_some_and(|last| last.message.is_some()) && seen(found) >= enough
+        let candidates = self.0.views().query_until(super::VIEW, sql, params, map, enough).await?;
+        let more = candidates.len() == MOST_CANDIDATES || seen(&candidates) >= missing;
+        Ok(Read { from: 0, matched: candidates.len(), more, candidates })
+    }
+
+    /// The newest candidates on PostgreSQL, as far back as `reach`.
+    async fn in_ranges(
+        &self,
+        viewer: Uuid,
+        tokens: &Tokens,
+        wanted: &Arc<Wanted>,
+        before: u64,
+        missing: usize,
+        reach: Reach,
+    ) -> Result<Read, StoreError> {
+        let all = tokens::written(tokens.all.iter().copied());
+        let buckets = tokens.within.buckets.clone();
+        let step = missing + SPARE;
+        let ranges = reach.ranges();
+        let (bits, base) = (u64::from(ranges.bits), u64::from(ranges.base));
+        let mut params = params![viewer, all, before, step, buckets, reach.0, bits, base];
+        let sql = if tokens.any.is_empty() { sql::IN_RANGES } else { sql::IN_RANGES_WITH_ANY };
+        if !tokens.any.is_empty() {
+            params.push(tokens::written(tokens.any.iter().copied()).into());
+        }
+        let wanted = wanted.clone();
+        let map = move |row: &dyn Row| {
+            let candidate =
+                row.get::<Option<u64>>(0)?.map(|_| Candidate::from_row(row, &wanted)).transpose()?;
+            Ok((candidate, row.get::<u64>(10)?, row.get::<u64>(11)? as usize))
         };
-        views.query_until(super::VIEW, sql, params, map, satisfied).await
+        let rows = self.0.views().query(super::VIEW, sql, params, map).await?;
+        let (from, matched) = rows.first().map_or((0, 0), |(_, from, matched)| (*from, *matched));
+        let candidates: Vec<_> = rows.into_iter().filter_map(|(candidate, ..)| candidate).collect();
+        Ok(Read { from, matched, more: candidates.len() == step, candidates })
+    }
+}
+
+/// How many rows back PostgreSQL looks at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Reach(u64);
+
+impl Default for Reach {
+    fn default() -> Self {
+        Self(1 << sql::FINE.bits)
+    }
+}
+
+impl Reach {
+    /// How many rows that match one look is to find at most: each costs PostgreSQL a microsecond or less.
+    const MATCHES: u64 = 1_000;
+    /// How much further one look reaches than the one before.
+    const MOST_GROWTH: u64 = 64;
+    /// How many ranges one look names.
+    const RANGES: u64 = 64;
+
+    /// How far the next look reaches, after one that found `matched` rows, of which the viewer may see `visible`, and while
+    /// `missing` aren't found.
+    fn next(self, matched: usize, visible: usize, missing: usize) -> Self {
+        let missing = missing as u64 * 3 / 2;
+        let for_matches = self.0.saturating_mul(Self::MATCHES) / (matched as u64).max(1);
+        let for_page = match visible as u64 {
+            0 => u64::MAX,
+            visible => self.0.saturating_mul(missing) / visible,
+        };
+        let most = self.0.saturating_mul(Self::MOST_GROWTH).min(Self::RANGES << sql::COARSE.bits);
+        Self(for_matches.min(for_page).clamp(1 << sql::FINE.bits, most))
+    }
+
+    /// The ranges it is measured in.
+    fn ranges(self) -> sql::Range {
+        if self.0 <= 1 << sql::COARSE.bits { sql::FINE } else { sql::COARSE }
     }
 }
 
 /// How many of the candidates have messages.
 fn seen(candidates: &[Candidate]) -> usize {
     candidates.iter().filter(|candidate| candidate.message.is_some()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_next_look_reaches_as_far_as_the_page_needs_and_no_further_than_it_may() {
+        let first = Reach::default();
+        let fine = 1 << sql::FINE.bits;
+        assert_eq!(first.next(0, 0, 51).0, fine * 64, "what is rare is looked for in all at once");
+        assert_eq!(first.next(100, 20, 40).0, fine * 3, "as much as is missing, and half as much again");
+        assert_eq!(first.next(500, 1, 50).0, fine * 2, "others' messages are few at a time");
+        assert_eq!(first.next(50_000, 0, 50).0, fine, "but never less than a range");
+        assert_eq!((fine * 16, sql::FINE), (1 << sql::COARSE.bits, Reach(fine * 16).ranges()));
+        assert_eq!(Reach(fine * 17).ranges(), sql::COARSE);
+    }
 }

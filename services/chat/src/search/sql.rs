@@ -1,4 +1,70 @@
-//! The SQL of searching. In all of it ?1 is the viewer.
+//! The SQL of the index and of searching. In all of the latter ?1 is the viewer.
+
+use cqrs_core::{ColumnKind, Together};
+
+/// Rows that lie next to each other and share a token, on PostgreSQL.
+///
+/// A GIN index finds all rows that have the tokens asked for, in no order, and of a frequent word these are most of the log. So
+/// each row has a token for each of its ranges beside those of its message, and a search asks for the newest ranges first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Range {
+    /// Each is this power of two rows long.
+    pub(super) bits: u32,
+    /// Its token is its number above this. No token of a message is as large.
+    pub(super) base: u32,
+}
+
+/// 8,192 positions.
+pub(super) const FINE: Range = Range { bits: 14, base: 1 << 29 };
+/// 131,072 positions.
+pub(super) const COARSE: Range = Range { bits: 18, base: 1 << 30 };
+
+/// The tokens of the ranges in which the row `$row` lies. Numbers begin anew after half a billion ranges, so that rows are
+/// compared, too.
+macro_rules! ranges {
+    ($row:literal) => {
+        concat!(
+            "ARRAY[(536870912 + ((",
+            $row,
+            " >> 14) & 536870911))::int, (1073741824 + ((",
+            $row,
+            " >> 18) & 536870911))::int]"
+        )
+    };
+}
+pub(super) use ranges;
+
+/// Takes messages in: the columns of [`super::IndexedMessage`], and the tokens.
+pub(super) static SENT: Together = Together {
+    columns: &[
+        ColumnKind::Int,
+        ColumnKind::Uuid,
+        ColumnKind::Uuid,
+        ColumnKind::Uuid,
+        ColumnKind::Text,
+        ColumnKind::Text,
+        ColumnKind::Uuid,
+        ColumnKind::Int,
+        ColumnKind::Int,
+        ColumnKind::Int,
+        ColumnKind::Int,
+        ColumnKind::Text,
+    ],
+    sqlite: &[
+        "INSERT INTO {p}search_messages (position, conversation, id, sender, type, content, reply_to, sent_at, edited_position,
+           edited_at, bucket) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO {p}search_tokens (rowid, tokens) VALUES (2 * ?1, ?12)",
+    ],
+    postgres: &[concat!(
+        "WITH sent AS MATERIALIZED (SELECT * FROM {rows} n),
+           messages AS (
+             INSERT INTO {p}search_messages (position, conversation, id, sender, type, content, reply_to, sent_at,
+               edited_position, edited_at, bucket) SELECT c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 FROM sent)
+         INSERT INTO {p}search_tokens (rowid, bucket, tokens) SELECT 2 * c1, c11, c12::int[] || ",
+        ranges!("(2 * c1)"),
+        " FROM sent ORDER BY c1"
+    )],
+};
 
 /// Conversations that the viewer is in: at most ?2.
 pub(super) const SCOPE: &str = "SELECT conversation FROM {p}search_stays
@@ -8,26 +74,29 @@ pub(super) const SCOPE: &str = "SELECT conversation FROM {p}search_stays
 pub(super) const IS_IN: &str = "SELECT conversation FROM {p}search_stays
     WHERE person = ?1 AND conversation = ?2 AND until = 9223372036854775807";
 
-/// Whether the viewer was in when something happened at `$position` in the conversation of the message `m`.
+/// Whether the viewer was in when something happened at `$position` in the conversation of the message `m`, where `n` is their
+/// stay there now.
 macro_rules! was_in_at {
     ($position:literal) => {
         concat!(
-            "EXISTS (SELECT 1 FROM {p}search_stays w WHERE w.conversation = m.conversation AND w.person = ?1
+            "(n.since < ",
+            $position,
+            " OR EXISTS (SELECT 1 FROM {p}search_stays w WHERE w.conversation = m.conversation AND w.person = ?1
                AND w.since < ",
             $position,
             " AND ",
             $position,
-            " < w.until)"
+            " < w.until))"
         )
     };
 }
 
 /// Of the message `m`: `$now`, if the viewer was in at its last edit, or else `$before` of the newest wording that they
-/// were in for.
+/// were in for; null if they may not see it.
 macro_rules! as_seen {
     ($now:literal, $before:literal) => {
         concat!(
-            "CASE WHEN m.edited_position = 0 OR ",
+            "CASE WHEN n.since IS NULL THEN NULL WHEN m.edited_position = 0 OR ",
             was_in_at!("m.edited_position"),
             " THEN ",
             $now,
@@ -40,52 +109,91 @@ macro_rules! as_seen {
     };
 }
 
-/// At most ?4 rows of the index before the row ?3 that `$match`, newest first; each with its message as the viewer sees
-/// it, or nulls if they don't. `$near` finds out of a row, `c`, whether the message at `$position` may be one of theirs.
-macro_rules! candidates {
-    ($match:literal, $near:literal, $position:literal, $order:literal) => {
+/// What is read of a message.
+macro_rules! message {
+    () => {
         concat!(
-            "SELECT c.rowid, m.position, m.conversation, m.id, m.sender, m.type, ",
+            "m.position, m.conversation, m.id, m.sender, m.type, ",
             as_seen!("m.content", "v.content"),
             ", m.reply_to, m.sent_at, ",
-            as_seen!("m.edited_at", "v.edited_at"),
-            " FROM (SELECT i.rowid FROM {p}search_tokens i WHERE ",
-            $match,
-            " AND i.rowid < ?3 ORDER BY i.rowid DESC LIMIT ?4) c ",
-            $near,
-            "LEFT JOIN {p}search_messages m ON m.position = ",
-            $position,
-            " AND EXISTS (SELECT 1 FROM {p}search_stays n WHERE n.conversation = m.conversation AND n.person = ?1
-                 AND n.until = 9223372036854775807) AND ",
-            was_in_at!("m.position"),
-            $order
+            as_seen!("m.edited_at", "v.edited_at")
         )
     };
 }
 
-/// On SQLite: ?2 is an FTS5 expression, and ?5 has a byte for each bucket, 1 where a conversation of the viewer's is in it.
-/// The rows come in the order of the first table, one by one as they are asked for; sorting them again would find all first.
-pub(super) const MATCHING: &str = candidates!(
-    "{p}search_tokens MATCH ?2",
-    "LEFT JOIN {p}search_messages b INDEXED BY {p}search_buckets ON b.position = c.rowid / 2
-      AND substr(?5, b.bucket + 1, 1) = x'01' ",
-    "b.position",
-    ""
+/// The message `m` at `$position`, and the viewer's stay `n` in its conversation if they are in and were when it was sent.
+macro_rules! joined {
+    ($position:literal) => {
+        concat!(
+            " LEFT JOIN {p}search_messages m ON m.position = ",
+            $position,
+            " LEFT JOIN {p}search_stays n ON n.conversation = m.conversation AND n.person = ?1
+                AND n.until = 9223372036854775807 AND ",
+            was_in_at!("m.position")
+        )
+    };
+}
+
+/// On SQLite: at most ?4 rows `$found`, newest first; each with its message as the viewer sees it. ?5 has a byte for each bucket,
+/// 1 where a conversation of the viewer's is in it: most messages of others are passed over unread. The rows come in the order
+/// of the first table, one by one as they are asked for; sorting them again would find all first.
+macro_rules! newest {
+    ($found:literal) => {
+        concat!(
+            "SELECT c.line, ",
+            message!(),
+            " FROM (SELECT ",
+            $found,
+            " LIMIT ?4) c LEFT JOIN {p}search_messages b INDEXED BY {p}search_buckets
+               ON b.position = c.line / 2 AND substr(?5, b.bucket + 1, 1) = x'01'",
+            joined!("b.position")
+        )
+    };
+}
+
+/// On SQLite: of the rows before ?3 that match ?2, an FTS5 expression.
+pub(super) const MATCHING: &str = newest!(
+    "i.rowid AS line FROM {p}search_tokens i WHERE {p}search_tokens MATCH ?2 AND i.rowid < ?3 ORDER BY i.rowid DESC"
 );
 
-/// On PostgreSQL: all of the tokens ?2.
-pub(super) const WITH_ALL: &str = candidates!(
-    "string_to_array(i.tokens, ' ') @> string_to_array(?2, ' ')",
-    "",
-    "c.rowid / 2",
-    " ORDER BY c.rowid DESC"
+/// On SQLite: of all messages before the row ?3.
+pub(super) const ANY: &str = newest!(
+    "2 * i.position AS line FROM {p}search_messages i INDEXED BY {p}search_buckets WHERE i.position < (?3 + 1) / 2
+       ORDER BY i.position DESC"
 );
 
-/// On PostgreSQL: all of the tokens ?2 and any of the tokens ?5.
-pub(super) const WITH_ALL_IN: &str = candidates!(
-    "string_to_array(i.tokens, ' ') @> string_to_array(?2, ' ')
-      AND string_to_array(i.tokens, ' ') && string_to_array(?5, ' ')",
-    "",
-    "c.rowid / 2",
-    " ORDER BY c.rowid DESC"
-);
+/// On PostgreSQL: the newest ?4 rows before the row ?3 that have all of the tokens ?2 `$and_any`, in the ?6 rows before ?3 or
+/// before the end, or in the same ranges as these, of ?7 bits and the base ?8. ?5 is as it is on SQLite; what it leaves out is
+/// only counted. Each row says where the ranges begin, and how many rows in them have the tokens; there is one row at least.
+///
+/// What is asked for stands in subqueries, so that the planner, which can't know it then, makes the same plan each time and
+/// soon makes it no more. Rows aren't compared by their key, lest it reads the newest and looks for the tokens in each.
+macro_rules! in_ranges {
+    ($and_any:literal) => {
+        concat!(
+            "WITH b AS MATERIALIZED (
+               SELECT hi, (GREATEST(hi - ?6::bigint, 0) >> ?7::int) << ?7::int AS lo FROM (
+                 SELECT LEAST(?3::bigint, COALESCE((SELECT max(rowid) + 1 FROM {p}search_tokens), 0)) AS hi) newest),
+             c AS MATERIALIZED (
+               SELECT i.rowid, i.bucket FROM {p}search_tokens i
+               WHERE i.tokens @> (SELECT ?2::int[])",
+            $and_any,
+            "    AND i.tokens && (SELECT array_agg((?8::bigint + (range & 536870911))::int)
+                   FROM b, generate_series(b.lo >> ?7::int, (b.hi - 1) >> ?7::int) range)
+                 AND i.rowid + 0 < (SELECT hi FROM b) AND i.rowid + 0 >= (SELECT lo FROM b))
+             SELECT c.rowid, ",
+            message!(),
+            ", b.lo, (SELECT count(*) FROM c) FROM b LEFT JOIN (
+               SELECT c.rowid FROM c WHERE get_byte((SELECT ?5::bytea), c.bucket) = 1
+               ORDER BY c.rowid DESC LIMIT (SELECT ?4::bigint)) c ON true",
+            joined!("c.rowid / 2"),
+            " ORDER BY c.rowid DESC"
+        )
+    };
+}
+
+/// Of all conversations.
+pub(super) const IN_RANGES: &str = in_ranges!("");
+
+/// Of those with any of the tokens ?9.
+pub(super) const IN_RANGES_WITH_ANY: &str = in_ranges!(" AND i.tokens && (SELECT ?9::int[])");
