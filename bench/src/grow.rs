@@ -11,9 +11,8 @@ use crate::load::{Bench, usual};
 use crate::results::{Check, Part, Row, grouped};
 use crate::server::{Database, Server};
 
-/// Connections that read and send, and those that search.
+/// Connections.
 const CLIENTS: usize = 32;
-const SEARCHERS: usize = 8;
 /// Messages a second while delivery is measured.
 const DELIVERED: u64 = 500;
 /// Messages sent at a time while the store is filled.
@@ -140,7 +139,7 @@ async fn searches(
     let mut worst: Option<(f64, f64)> = None;
     let mut latencies = Histogram::<u64>::new(3)?;
     for (what, text) in SEARCHES {
-        let (outcome, cpu) = bench.load(bench.closed(Mix::search(text), SEARCHERS, duration)).await?;
+        let (outcome, cpu) = bench.load(bench.closed(Mix::search(text), CLIENTS, duration)).await?;
         let all = outcome.all();
         latencies.add(&all.latencies)?;
         let (rate, p99) = (outcome.per_second(), millis(&all.latencies, 0.99));
@@ -149,7 +148,7 @@ async fn searches(
         part.add(Row::new(
             &format!("SearchMessages, {what}, {size} messages"),
             store,
-            SEARCHERS,
+            CLIENTS,
             &outcome,
             cpu,
         ));

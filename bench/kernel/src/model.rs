@@ -5,7 +5,7 @@
 use cqrs_core::{
     Aggregate, Context, Decide, Decision, Event, Personal, Reads, Refusal, RefusalKind, State, Value, params,
 };
-use cqrs_core::{CodecError, Incoming, Projection, Schema, Writes};
+use cqrs_core::{CodecError, ColumnKind, Incoming, Projection, Schema, Together, Writes};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
@@ -176,6 +176,14 @@ impl Decide for SendInThread {
     }
 }
 
+static SENT: Together = Together {
+    columns: &[ColumnKind::Uuid, ColumnKind::Uuid, ColumnKind::Uuid, ColumnKind::Text],
+    sqlite: &["INSERT INTO {p}messages (id, conversation, sender, text) VALUES (?1, ?2, ?3, ?4)"],
+    postgres: &[
+        "INSERT INTO {p}messages (id, conversation, sender, text) SELECT c1, c2, c3, c4 FROM {rows} n",
+    ],
+};
+
 /// A row for each message.
 pub(crate) struct Messages;
 impl Projection for Messages {
@@ -202,7 +210,7 @@ impl Projection for Messages {
         let MessageEvent::Sent { conversation, sender, text } = event.decode()?;
         let text = text.get().cloned().unwrap_or_default();
         let row: Vec<Value> = params![event.meta.stream, conversation, sender, text];
-        out.run("INSERT INTO {p}messages (id, conversation, sender, text) VALUES (?1, ?2, ?3, ?4)", row);
+        out.row(&SENT, row);
         Ok(())
     }
 }

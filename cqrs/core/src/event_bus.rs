@@ -103,10 +103,10 @@ pub trait EventHandler: Send + Sync + 'static {
         let _ = (source, place, fence);
         Ok(())
     }
-    /// Whether events that come within a few milliseconds of each other are handed over together, as long as nobody waits for
-    /// the place: for handlers of which each batch costs a transaction.
-    fn gathers(&self) -> bool {
-        false
+    /// For how long events are gathered, to be handed over together, as long as nobody waits for the place: for handlers of
+    /// which each batch costs a transaction.
+    fn gathers(&self) -> Duration {
+        Duration::ZERO
     }
     /// Whether what is read in this process follows the place at a distance, as a replica does.
     fn reads_a_copy(&self) -> bool {

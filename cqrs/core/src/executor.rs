@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::aggregate::Versioned;
 use crate::context::{Clock, Context};
 use crate::decision::{Decide, Decision, Outcome, PendingAppend, Read, State};
-use crate::event::{Position, StreamId};
+use crate::event::{Position, RecordedEvent, StreamId};
 use crate::failure::{Failure, StoreError};
 use crate::log::{Append, Claim, Commit, CommitError, Committed, Guard, LedgerEntry, Log, Render};
 use crate::privacy::{InstanceKey, Keyring};
@@ -319,17 +319,29 @@ impl Executor {
     }
 
     async fn load_stream(&self, read: &Read, cached: Versioned) -> Result<Versioned, Failure> {
-        let mut from = cached;
-        if from.version == 0
-            && read.kind.snapshot_every().is_some()
-            && let Some((version, sealed)) = self.log.snapshot(read.stream).await?
-            && let Some(bytes) = self.instance.open(b"snapshot", &sealed)
-            && let Some(restored) = read.kind.restore(version, &bytes)
-        {
-            from = restored;
-        }
-        let events = self.log.read_stream(read.stream, from.version).await?;
+        let (from, events) = if cached.version == 0 && read.kind.snapshot_every().is_some() {
+            self.restored(read, cached).await?
+        } else {
+            let events = self.log.read_stream(read.stream, cached.version).await?;
+            (cached, events)
+        };
         Ok(self.keyring.with_keys(|keys| read.kind.fold(&from, &events, keys)).await?)
+    }
+
+    /// The state to begin with, and the events after it.
+    async fn restored(
+        &self,
+        read: &Read,
+        empty: Versioned,
+    ) -> Result<(Versioned, Vec<RecordedEvent>), Failure> {
+        let (snapshot, events) = self.log.read_from_snapshot(read.stream).await?;
+        let Some((version, sealed)) = snapshot else { return Ok((empty, events)) };
+        let opened = self.instance.open(b"snapshot", &sealed);
+        if let Some(restored) = opened.and_then(|bytes| read.kind.restore(version, &bytes)) {
+            return Ok((restored, events));
+        }
+        // Of another version of the aggregate, or sealed with another key: the events have it all.
+        Ok((empty, self.log.read_stream(read.stream, 0).await?))
     }
 
     fn remember(&self, stream: StreamId, state: &Versioned) {

@@ -166,7 +166,8 @@ pub use privacy::{
     encode, undeclared_text,
 };
 pub use projection::{
-    Incoming, Place, PlaceError, PlaceStore, Projection, Reactor, Schema, Sql, Statement, Writes,
+    ColumnKind, Incoming, Place, PlaceError, PlaceStore, Projection, Reactor, Schema, Sql, Statement,
+    Together, Writes,
 };
 pub use query::{Query, QueryBus, QueryBusBuilder, QueryHandler};
 pub use repository::{

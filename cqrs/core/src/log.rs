@@ -229,6 +229,16 @@ pub trait Log: Send + Sync + 'static {
     /// The newest snapshot of a stream: version and bytes.
     async fn snapshot(&self, stream: StreamId) -> Result<Option<(u64, Vec<u8>)>, StoreError>;
 
+    /// The newest snapshot of a stream, and the events after it, oldest first: all of them where there is none.
+    async fn read_from_snapshot(
+        &self,
+        stream: StreamId,
+    ) -> Result<(Option<(u64, Vec<u8>)>, Vec<RecordedEvent>), StoreError> {
+        let snapshot = self.snapshot(stream).await?;
+        let after = snapshot.as_ref().map_or(0, |(version, _)| *version);
+        Ok((snapshot, self.read_stream(stream, after).await?))
+    }
+
     /// Keeps a snapshot, unless a newer one is there. Losing one costs time, nothing else.
     async fn save_snapshot(&self, stream: StreamId, version: u64, bytes: Vec<u8>) -> Result<(), StoreError>;
 

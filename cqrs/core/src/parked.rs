@@ -75,13 +75,14 @@ pub trait ParkStore: Send + Sync + 'static {
         fence: Option<Fence>,
     ) -> Result<(), PlaceError>;
 
-    /// What is to be tried again, oldest first.
+    /// What is to be tried again, oldest first: of each stream that somebody asked for, all that is parked by now.
     async fn to_retry(&self, consumer: &str, source: &str) -> Result<Vec<Parked>, StoreError>;
 
     /// It was handled, and is parked no more.
     async fn handled(&self, id: i64) -> Result<(), StoreError>;
 
-    /// It couldn't be handled again: it stays, and so do the others of its stream.
+    /// It couldn't be handled again: it stays, and so do the others of its stream, unless somebody asked once more since
+    /// [`to_retry`](Self::to_retry).
     async fn failed(&self, id: i64, reason: &str) -> Result<(), StoreError>;
 
     /// Everything that is parked, in the order in which it was, foreign records among it.

@@ -4,6 +4,8 @@
 //! [`Personal`] and [`Plain`] mark the fields, [`Keyring`] seals and opens them, a [`KeyStore`] keeps the keys apart
 //! from what they protect.
 
+mod opened;
+
 use std::borrow::Cow;
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -21,6 +23,7 @@ use serde::ser::{Error as _, SerializeStruct as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use self::opened::{Opened, OpenedFields};
 use crate::event::{Event, NewEvent, RecordedEvent};
 use crate::failure::StoreError;
 
@@ -91,15 +94,34 @@ pub trait KeyStore: Send + Sync + 'static {
 
 /// The keys at hand, shared by all who encode and decode.
 #[derive(Clone)]
-pub struct Keys(Arc<Cache<Uuid, KeyState>>);
+pub struct Keys(Arc<AtHand>);
+
+struct AtHand {
+    keys: Cache<Uuid, KeyState>,
+    opened: OpenedFields,
+}
 
 struct Scope {
     keys: Keys,
-    seal: Option<[u8; 24]>,
-    open: Option<[u8; 24]>,
+    /// The event whose fields these are.
+    event: Uuid,
+    /// Whether they are to be sealed, not opened.
+    seals: bool,
+    /// See [`nonce_base`]; worked out when it is first needed.
+    base: Option<[u8; 24]>,
     /// The number of the next field to be sealed.
     index: u16,
     missing: Vec<Uuid>,
+}
+
+impl Scope {
+    fn new(event: Uuid, keys: &Keys, seals: bool) -> Self {
+        Self { keys: keys.clone(), event, seals, base: None, index: 0, missing: Vec::new() }
+    }
+
+    fn nonce(&mut self, index: u16) -> XNonce {
+        nth_nonce(self.base.get_or_insert_with(|| nonce_base(self.event)), index)
+    }
 }
 
 thread_local! {
@@ -140,17 +162,19 @@ impl<T: Serialize> Serialize for Personal<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let sealed = SCOPE.with_borrow_mut(|scope| -> Result<Option<String>, S::Error> {
             let Some(scope) = scope.as_mut() else { return Ok(None) };
-            let (Some(base), Some(value)) = (scope.seal, self.value.as_ref()) else { return Ok(None) };
+            let Some(value) = self.value.as_ref().filter(|_| scope.seals) else { return Ok(None) };
             let plain = serde_json::to_vec(value).map_err(S::Error::custom)?;
-            match scope.keys.0.get(&self.of) {
+            match scope.keys.0.keys.get(&self.of) {
                 Some(KeyState::Present(key)) => {
                     let index = scope.index;
                     scope.index = index.checked_add(1).ok_or_else(|| {
                         S::Error::custom(format!("an event holds at most {} personal fields", u16::MAX))
                     })?;
                     let payload = Payload { msg: &plain, aad: self.of.as_bytes() };
-                    let sealed = key.encrypt(&nth_nonce(&base, index), payload).map_err(S::Error::custom)?;
-                    Ok(Some(URL_SAFE_NO_PAD.encode([&index.to_be_bytes()[..], &sealed].concat())))
+                    let sealed = key.encrypt(&scope.nonce(index), payload).map_err(S::Error::custom)?;
+                    let sealed = URL_SAFE_NO_PAD.encode([&index.to_be_bytes()[..], &sealed].concat());
+                    scope.keys.0.opened.keep(scope.event, index, self.of, &sealed, plain);
+                    Ok(Some(sealed))
                 }
                 // Nothing more is recorded about who was erased.
                 Some(KeyState::Destroyed) => Ok(Some(String::new())),
@@ -174,23 +198,28 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let form = SealedForm::<T>::deserialize(deserializer)?;
         let Some(sealed) = form.sealed else { return Ok(Self { of: form.of, value: form.value }) };
-        let opened = SCOPE.with_borrow_mut(|scope| -> Result<Option<Vec<u8>>, D::Error> {
+        let opened = SCOPE.with_borrow_mut(|scope| -> Result<Option<Arc<Opened>>, D::Error> {
             let scope =
                 scope.as_mut().ok_or_else(|| D::Error::custom("a sealed field outside of a codec"))?;
-            let Some(base) = scope.open else {
+            if scope.seals {
                 return Err(D::Error::custom("a sealed field while sealing"));
-            };
+            }
             if sealed.is_empty() {
                 return Ok(None);
             }
-            match scope.keys.0.get(&form.of) {
+            match scope.keys.0.keys.get(&form.of) {
                 Some(KeyState::Present(key)) => {
+                    let at_hand = scope.keys.0.opened.get(scope.event, form.of, &sealed);
+                    if at_hand.is_some() {
+                        return Ok(at_hand);
+                    }
                     let bytes = URL_SAFE_NO_PAD.decode(sealed.as_bytes()).map_err(D::Error::custom)?;
                     let not_ours = || D::Error::custom(format!("a field about {} can't be opened", form.of));
-                    let (index, sealed) = bytes.split_first_chunk::<2>().ok_or_else(not_ours)?;
-                    let nonce = nth_nonce(&base, u16::from_be_bytes(*index));
-                    let payload = Payload { msg: sealed, aad: form.of.as_bytes() };
-                    key.decrypt(&nonce, payload).map(Some).map_err(|_| not_ours())
+                    let (index, cipher) = bytes.split_first_chunk::<2>().ok_or_else(not_ours)?;
+                    let index = u16::from_be_bytes(*index);
+                    let payload = Payload { msg: cipher, aad: form.of.as_bytes() };
+                    let plain = key.decrypt(&scope.nonce(index), payload).map_err(|_| not_ours())?;
+                    Ok(Some(scope.keys.0.opened.keep(scope.event, index, form.of, &sealed, plain)))
                 }
                 Some(KeyState::Destroyed) => Ok(None),
                 None => {
@@ -200,7 +229,7 @@ impl<'de, T: DeserializeOwned> Deserialize<'de> for Personal<T> {
             }
         })?;
         let value =
-            opened.map(|plain| serde_json::from_slice(&plain)).transpose().map_err(D::Error::custom)?;
+            opened.map(|field| serde_json::from_slice(&field.plain)).transpose().map_err(D::Error::custom)?;
         Ok(Self { of: form.of, value })
     }
 }
@@ -340,9 +369,7 @@ fn scoped<R>(scope: Scope, run: impl FnOnce() -> R) -> (R, Vec<Uuid>) {
 
 /// Encodes an adjacently tagged value into its name and its data, personal fields sealed.
 pub fn encode<E: Serialize>(event: &E, id: Uuid, keys: &Keys) -> Result<(String, Bytes), CodecError> {
-    let scope =
-        Scope { keys: keys.clone(), seal: Some(nonce_base(id)), open: None, index: 0, missing: Vec::new() };
-    let (json, missing) = scoped(scope, || serde_json::to_vec(event));
+    let (json, missing) = scoped(Scope::new(id, keys, true), || serde_json::to_vec(event));
     if !missing.is_empty() {
         return Err(CodecError::MissingKeys(missing));
     }
@@ -375,9 +402,7 @@ pub fn decode_parts<E: DeserializeOwned>(
     json.extend_from_slice(br#"","data":"#);
     json.extend_from_slice(data);
     json.push(b'}');
-    let scope =
-        Scope { keys: keys.clone(), seal: None, open: Some(nonce_base(id)), index: 0, missing: Vec::new() };
-    let (value, missing) = scoped(scope, || serde_json::from_slice(&json));
+    let (value, missing) = scoped(Scope::new(id, keys, false), || serde_json::from_slice(&json));
     if !missing.is_empty() {
         return Err(CodecError::MissingKeys(missing));
     }
@@ -423,7 +448,8 @@ const KEYS_AT_HAND: usize = 50_000;
 impl Keyring {
     /// A keyring over `store`.
     pub fn new(store: Arc<dyn KeyStore>) -> Self {
-        Self { keys: Keys(Arc::new(Cache::new(KEYS_AT_HAND))), store }
+        let at_hand = AtHand { keys: Cache::new(KEYS_AT_HAND), opened: OpenedFields::new() };
+        Self { keys: Keys(Arc::new(at_hand)), store }
     }
 
     /// The keys at hand.
@@ -490,7 +516,7 @@ impl Keyring {
                 // A key is stored before the first event that uses it: none there means none any more.
                 None => KeyState::Destroyed,
             };
-            self.keys.0.insert(*person, state);
+            self.keys.0.keys.insert(*person, state);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! Projections turn events into rows of a view, and nothing else; reactors turn events into commands.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use uuid::Uuid;
@@ -40,13 +41,51 @@ impl From<&'static str> for Sql {
     }
 }
 
-/// One statement with its parameters.
+/// What a column of rows that are taken in together holds; any value may be null.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ColumnKind {
+    /// Truth values.
+    Bool,
+    /// Whole numbers and times.
+    Int,
+    /// Text.
+    Text,
+    /// Bytes.
+    Bytes,
+    /// UUIDs.
+    Uuid,
+}
+
+/// How rows are taken in that come one after the other, for what happens so often that statements of its own for each would
+/// cost a server too much. To the view it must make no difference how many come together.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Together {
+    /// What a row's values are.
+    pub columns: &'static [ColumnKind],
+    /// For SQLite: run for each row, one after the other, its values as `?1`, `?2`, ….
+    pub sqlite: &'static [&'static str],
+    /// For PostgreSQL: run once for all rows, one after the other. `{rows}` stands for a table of them with the columns `c1`,
+    /// `c2`, … and `nth`, in which they are numbered from 1 as they came.
+    pub postgres: &'static [&'static str],
+}
+
+/// One thing that a projection wants done.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Statement {
-    /// The SQL.
-    pub sql: Sql,
-    /// The values of `?1`, `?2`, ….
-    pub params: Vec<Value>,
+pub enum Statement {
+    /// Run this.
+    One {
+        /// The SQL.
+        sql: Sql,
+        /// The values of `?1`, `?2`, ….
+        params: Vec<Value>,
+    },
+    /// Take this row in, with the others of its kind right before and after it.
+    Row {
+        /// How.
+        of: &'static Together,
+        /// Its values.
+        values: Vec<Value>,
+    },
 }
 
 /// What a projection wants written, in order. It can't read: a view is a function of its log by construction.
@@ -67,23 +106,22 @@ impl Writes {
 
     /// Runs a statement.
     pub fn run(&mut self, sql: impl Into<Sql>, params: Vec<Value>) {
-        self.0.push(Statement { sql: sql.into(), params });
+        self.0.push(Statement::One { sql: sql.into(), params });
+    }
+
+    /// Takes a row in, together with those that are said right before and after it.
+    pub fn row(&mut self, of: &'static Together, values: Vec<Value>) {
+        self.0.push(Statement::Row { of, values });
     }
 
     /// Inserts a record, or replaces the one with its key.
     pub fn save<T: Record>(&mut self, record: &T) {
-        self.0.push(Statement {
-            sql: Sql::Any(crate::repository::upsert_sql::<T>()),
-            params: record.to_persistence(),
-        });
+        self.run(crate::repository::upsert_sql::<T>(), record.to_persistence());
     }
 
     /// Deletes the record with this key.
     pub fn delete<T: Record>(&mut self, key: impl Into<Value>) {
-        self.0.push(Statement {
-            sql: Sql::Any(crate::repository::delete_sql::<T>()),
-            params: vec![key.into()],
-        });
+        self.run(crate::repository::delete_sql::<T>(), vec![key.into()]);
     }
 }
 
@@ -123,6 +161,10 @@ pub struct Schema {
     pub tables: &'static [&'static str],
 }
 
+/// For how long a view gathers events unless it says otherwise. Each batch costs a transaction, whatever is in it: at 500
+/// messages a second, views and reactors on SQLite took 1.8 ms of processor time for each, and 1.1 ms with half of this.
+const GATHER: Duration = Duration::from_millis(10);
+
 /// Keeps a view: events in, rows out. Pure, so that the view can be rebuilt, compared and swapped at any time.
 pub trait Projection: Send + Sync + 'static {
     /// The view's name, as `timeline`.
@@ -133,6 +175,11 @@ pub trait Projection: Send + Sync + 'static {
 
     /// Its tables.
     fn schema(&self) -> Schema;
+
+    /// For how long events may be gathered that nobody waits for; see [`EventHandler::gathers`](crate::EventHandler::gathers).
+    fn gathers(&self) -> Duration {
+        GATHER
+    }
 
     /// Says what an event changes. Events that don't concern the view are passed over.
     fn project(&self, event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError>;

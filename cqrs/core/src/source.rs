@@ -1,5 +1,6 @@
 //! Where events are read from: a service's own log, or another service's public events.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -114,18 +115,66 @@ pub fn public_id(private: Uuid) -> Uuid {
     derived_id("parlor cqrs public event v1", &[private.as_bytes()])
 }
 
+/// What is kept of the newest public events, so that each is made once and not once for each who follows.
+const RECENT_BYTES: usize = 4 << 20;
+
+/// The newest public events: all of those after one position up to another.
+#[derive(Default)]
+struct Recent {
+    after: Position,
+    upto: Position,
+    events: VecDeque<Arc<RecordedEvent>>,
+    bytes: usize,
+}
+
+impl Recent {
+    /// Up to `limit` events after `after`, if what comes next there is at hand.
+    fn read(&self, after: Position, limit: usize) -> Option<Batch> {
+        if after < self.after || after >= self.upto {
+            return None;
+        }
+        let skip = self.events.partition_point(|event| event.position <= after);
+        let events: Vec<_> = self.events.range(skip..).take(limit).cloned().collect();
+        let all = skip + events.len() == self.events.len();
+        let upto = events.last().filter(|_| !all).map_or(self.upto, |last| last.position);
+        Some(Batch { events, upto })
+    }
+
+    /// Keeps what was read after `after`, unless something newer is kept already that it doesn't continue.
+    fn keep(&mut self, after: Position, batch: &Batch) {
+        if after > self.upto || self.upto == Position(0) {
+            *self = Self { after, upto: after, ..Self::default() };
+        }
+        if after != self.upto {
+            return;
+        }
+        self.upto = batch.upto;
+        for event in &batch.events {
+            self.bytes += event.weight();
+            self.events.push_back(event.clone());
+        }
+        while self.bytes > RECENT_BYTES {
+            let Some(oldest) = self.events.pop_front() else { break };
+            self.bytes -= oldest.weight();
+            self.after = oldest.position;
+        }
+    }
+}
+
 /// A service's public events, read from its log in the same process.
 pub struct PublicSource<P> {
     name: &'static str,
     log: Arc<dyn Log>,
     keyring: Keyring,
     publisher: P,
+    /// Held while events are made public: who follows as closely finds them made.
+    recent: tokio::sync::Mutex<Recent>,
 }
 
 impl<P: Publisher> PublicSource<P> {
     /// The public events of the service whose log this is, under `name` (`SERVICE.public`).
     pub fn new(name: &'static str, log: Arc<dyn Log>, keyring: Keyring, publisher: P) -> Self {
-        Self { name, log, keyring, publisher }
+        Self { name, log, keyring, publisher, recent: tokio::sync::Mutex::default() }
     }
 
     async fn publish(&self, event: &Arc<RecordedEvent>) -> Result<Option<Arc<RecordedEvent>>, CodecError> {
@@ -145,17 +194,8 @@ impl<P: Publisher> PublicSource<P> {
             ..(**event).clone()
         })))
     }
-}
 
-#[async_trait]
-impl<P: Publisher> EventSource for PublicSource<P> {
-    fn name(&self) -> &'static str {
-        self.name
-    }
-    fn epoch(&self) -> Uuid {
-        self.log.epoch()
-    }
-    async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
+    async fn read_log(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
         let private = self.log.read(after, limit).await?;
         let mut upto = after;
         let mut events = Vec::new();
@@ -173,6 +213,30 @@ impl<P: Publisher> EventSource for PublicSource<P> {
             upto = event.position;
         }
         Ok(Batch { events, upto })
+    }
+}
+
+#[async_trait]
+impl<P: Publisher> EventSource for PublicSource<P> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+    fn epoch(&self) -> Uuid {
+        self.log.epoch()
+    }
+    async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
+        let mut recent = self.recent.lock().await;
+        if let Some(batch) = recent.read(after, limit) {
+            return Ok(batch);
+        }
+        if after < recent.upto {
+            // Whoever is far behind keeps nobody else waiting.
+            drop(recent);
+            return self.read_log(after, limit).await;
+        }
+        let batch = self.read_log(after, limit).await?;
+        recent.keep(after, &batch);
+        Ok(batch)
     }
     fn head(&self) -> watch::Receiver<Position> {
         self.log.head()

@@ -330,8 +330,8 @@ impl EventHandler for Batches {
     async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
         Ok(*self.place.lock())
     }
-    fn gathers(&self) -> bool {
-        true
+    fn gathers(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(5)
     }
     async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
         self.sizes.lock().push(batch.events.len());

@@ -127,10 +127,13 @@ impl<'a> Tail<'a> {
             // The topic is there, and its relay hasn't said anything yet.
             return Ok(());
         };
+        // By a connection of its own: brokers answer a connection's requests one after the other, and on this one each of these
+        // would wait for watermarks that don't come, half a second.
+        let reader = self.shared.cluster.reader()?;
         let mut cut = Cut { position: newest.position, ends: newest.ends.as_slice().into() };
         let ends = Arc::make_mut(&mut cut.ends);
         for (partition, end) in ends.iter_mut().enumerate() {
-            let (low, high) = bounds(&self.consumer, &self.shared.topic, partition)?;
+            let (low, high) = bounds(&reader, &self.shared.topic, partition)?;
             if *end > high {
                 return Err(lost(&self.shared.topic, partition, high, *end));
             }

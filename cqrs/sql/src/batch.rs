@@ -51,6 +51,29 @@ pub(crate) struct Facts {
     pub(crate) rows: HashMap<RowKey, u64>,
 }
 
+impl Facts {
+    /// What the batch's commands expect of their streams, and no answers under their keys; nothing where there is more to be
+    /// known than that.
+    pub(crate) fn taken_for_granted(batch: &[Waiting]) -> Option<Self> {
+        let mut versions = HashMap::with_capacity(2 * batch.len());
+        for Waiting { commit, .. } in batch {
+            if !commit.claims.is_empty() || !commit.rows.is_empty() {
+                return None;
+            }
+            for (stream, expected) in expected(commit) {
+                versions.entry(stream).or_insert(expected);
+            }
+        }
+        Some(Self { versions, ..Self::default() })
+    }
+}
+
+/// The versions that a command's streams must have.
+fn expected(commit: &Commit) -> impl Iterator<Item = (StreamId, u64)> {
+    let appends = commit.appends.iter().map(|append| (append.stream, append.expected));
+    appends.chain(commit.guards.iter().map(|guard| (guard.stream, guard.expected)))
+}
+
 /// What the batch touches, without repetition.
 #[derive(Default)]
 pub(crate) struct Touched {
@@ -65,8 +88,7 @@ impl Touched {
     pub(crate) fn by(batch: &[Waiting]) -> Self {
         let mut touched = Self::default();
         for Waiting { commit, .. } in batch {
-            touched.streams.extend(commit.appends.iter().map(|append| append.stream));
-            touched.streams.extend(commit.guards.iter().map(|guard| guard.stream));
+            touched.streams.extend(expected(commit).map(|(stream, _)| stream));
             touched.ledger.extend(commit.ledger.as_ref().map(|entry| entry.key));
             touched.claims.extend(commit.claims.iter().map(|claim| (claim.set, claim.value)));
             touched.rows.extend(commit.rows.iter().map(|row| (row.table, row.key_column, row.key.clone())));
@@ -188,9 +210,7 @@ fn check(commit: &Commit, facts: &Facts) -> Result<(), CommitError> {
             CommitError::KeyReused
         });
     }
-    let appends = commit.appends.iter().map(|append| (append.stream, append.expected));
-    let guards = commit.guards.iter().map(|guard| (guard.stream, guard.expected));
-    for (stream, expected) in appends.chain(guards) {
+    for (stream, expected) in expected(commit) {
         let actual = facts.versions.get(&stream).copied().unwrap_or(0);
         if actual != expected {
             return Err(CommitError::Conflict { what: stream.to_string(), id: stream.id, expected, actual });

@@ -176,6 +176,9 @@ impl SqlLog {
     }
 }
 
+/// The snapshot of a stream: its version, and what it is.
+pub(crate) const SNAPSHOT: &str = "SELECT version, data FROM snapshots WHERE stream = ?1 AND category = ?2";
+
 /// How many stored answers one transaction lets go of.
 const EXPIRED_AT_ONCE: u64 = 1000;
 
@@ -259,13 +262,22 @@ impl Log for SqlLog {
     }
 
     async fn snapshot(&self, stream: StreamId) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
-        let sql = "SELECT version, data FROM snapshots WHERE stream = ?1 AND category = ?2";
         let found = self
-            .select(sql, vec![stream.id.into(), stream.category.into()], |row| {
+            .select(SNAPSHOT, vec![stream.id.into(), stream.category.into()], |row| {
                 Ok((row.int(0)?.unwrap_or(0) as u64, row.bytes(1)?.unwrap_or_default()))
             })
             .await?;
         Ok(found.into_iter().next())
+    }
+
+    async fn read_from_snapshot(
+        &self,
+        stream: StreamId,
+    ) -> Result<(Option<(u64, Vec<u8>)>, Vec<RecordedEvent>), StoreError> {
+        match &self.backend {
+            Backend::Sqlite(log) => log.read_from_snapshot(stream).await,
+            Backend::Postgres(log) => log.read_from_snapshot(stream).await,
+        }
     }
 
     async fn save_snapshot(&self, stream: StreamId, version: u64, bytes: Vec<u8>) -> Result<(), StoreError> {
@@ -273,7 +285,7 @@ impl Log for SqlLog {
              ON CONFLICT (stream, category) DO UPDATE SET version = excluded.version, data = excluded.data
              WHERE excluded.version > snapshots.version";
         let params = vec![stream.id.into(), stream.category.into(), version.into(), bytes.into()];
-        self.execute(sql.to_owned(), params).await.map(drop)
+        self.execute_unsynced(sql.to_owned(), params).await.map(drop)
     }
 
     async fn count_streams(&self, category: &str) -> Result<u64, StoreError> {

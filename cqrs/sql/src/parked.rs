@@ -30,6 +30,20 @@ CREATE TABLE IF NOT EXISTS parked (
 
 const COLUMNS: &str = "id, consumer, source, part, position, stream, name, reason, retry";
 
+/// The parked events of the stream of which the one with the number `?1` is one.
+const OF_ITS_STREAM: &str = "consumer <> '' AND (consumer, source, stream) IN
+     (SELECT consumer, source, stream FROM parked WHERE id = ?1)";
+
+/// `retry` where nobody asked to have an event tried again.
+const NOT_ASKED: i64 = 0;
+
+/// `retry` where somebody asked.
+const ASKED: i64 = 1;
+
+/// `retry` where what somebody asked for is being done. Only this is taken back when the event fails again: who asks while it is
+/// tried may have mended the cause just now, and is owed another try.
+const TRYING: i64 = 2;
+
 /// A reason may quote what somebody sent.
 const LONGEST_REASON: usize = 1000;
 
@@ -44,7 +58,7 @@ fn parked(row: &dyn Row) -> Result<Parked, RowError> {
         stream: row.uuid(5)?,
         name: row.text(6)?.unwrap_or_default(),
         reason: row.text(7)?.unwrap_or_default(),
-        retry: row.int(8)? == Some(1),
+        retry: row.int(8)? != Some(NOT_ASKED),
     })
 }
 
@@ -120,10 +134,21 @@ impl ParkStore for SqlLog {
     }
 
     async fn to_retry(&self, consumer: &str, source: &str) -> Result<Vec<Parked>, StoreError> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM parked WHERE consumer = ?1 AND source = ?2 AND retry = 1 ORDER BY position"
+        let of: [Value; 2] = [consumer.into(), source.into()];
+        let any = format!(
+            "SELECT id FROM parked WHERE consumer = ?1 AND source = ?2 AND retry <> {NOT_ASKED} LIMIT 1"
         );
-        self.select(&sql, vec![consumer.into(), source.into()], |row| parked(row)).await
+        if self.select(&any, of.to_vec(), |row| row.int(0)).await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        // With what was parked behind it since somebody asked.
+        let streams = format!(
+            "consumer = ?1 AND source = ?2 AND stream IN
+             (SELECT stream FROM parked WHERE consumer = ?1 AND source = ?2 AND retry <> {NOT_ASKED})"
+        );
+        self.execute(format!("UPDATE parked SET retry = {TRYING} WHERE {streams}"), of.to_vec()).await?;
+        let sql = format!("SELECT {COLUMNS} FROM parked WHERE {streams} ORDER BY position");
+        self.select(&sql, of.to_vec(), |row| parked(row)).await
     }
 
     async fn handled(&self, id: i64) -> Result<(), StoreError> {
@@ -131,7 +156,9 @@ impl ParkStore for SqlLog {
     }
 
     async fn failed(&self, id: i64, reason: &str) -> Result<(), StoreError> {
-        self.ask(id, 0).await?;
+        let tried =
+            format!("UPDATE parked SET retry = {NOT_ASKED} WHERE retry = {TRYING} AND {OF_ITS_STREAM}");
+        self.execute(tried, vec![id.into()]).await?;
         let sql = "UPDATE parked SET reason = ?2 WHERE id = ?1".to_owned();
         self.execute(sql, vec![id.into(), clean(reason).into()]).await.map(drop)
     }
@@ -142,12 +169,12 @@ impl ParkStore for SqlLog {
     }
 
     async fn retry(&self, id: i64) -> Result<bool, StoreError> {
-        Ok(self.ask(id, 1).await? > 0)
+        Ok(self.ask(id).await? > 0)
     }
 
     async fn give_up(&self, id: i64) -> Result<bool, StoreError> {
         // First the others: were this to stop in between, trying them shows that this one is still in their way.
-        self.ask(id, 1).await?;
+        self.ask(id).await?;
         Ok(self.execute("DELETE FROM parked WHERE id = ?1".to_owned(), vec![id.into()]).await? > 0)
     }
 }
@@ -165,11 +192,10 @@ impl SqlLog {
         Ok(counted.into_iter().next().flatten().unwrap_or(0) as u64)
     }
 
-    /// Has the events of a stream of which `id` is one tried again, or not; how many they are.
-    async fn ask(&self, id: i64, retry: i64) -> Result<u64, StoreError> {
-        let sql = "UPDATE parked SET retry = ?2 WHERE consumer <> '' AND (consumer, source, stream) IN
-             (SELECT consumer, source, stream FROM parked WHERE id = ?1)";
-        self.execute(sql.to_owned(), vec![id.into(), retry.into()]).await
+    /// Asks to have the events of the stream of which `id` is one tried again; how many they are.
+    async fn ask(&self, id: i64) -> Result<u64, StoreError> {
+        let sql = format!("UPDATE parked SET retry = {ASKED} WHERE {OF_ITS_STREAM}");
+        self.execute(sql, vec![id.into()]).await
     }
 }
 

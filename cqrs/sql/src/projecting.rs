@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use cqrs_core::{
@@ -82,8 +83,8 @@ impl EventHandler for Projecting {
         self.projection.sources()
     }
 
-    fn gathers(&self) -> bool {
-        true
+    fn gathers(&self) -> Duration {
+        self.projection.gathers()
     }
 
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
@@ -92,7 +93,11 @@ impl EventHandler for Projecting {
 
     async fn place(&self, source: &'static str) -> Result<Position, StoreError> {
         let name = self.projection.name();
-        let mut found = self.views.place(name, self.views.generation(name), source).await?;
+        let mut found =
+            self.views.place(name, self.views.generation(name), source).await.inspect_err(|_| {
+                // Others may be moving it on where this process can't see it.
+                self.views.lost_sight();
+            })?;
         if found.is_none() {
             // Not begun, or another process swapped a rebuilt view in.
             self.views.reload().await?;

@@ -16,9 +16,11 @@ use parking_lot::Mutex;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use self::read::is_deadlock;
 use self::remembered::Remembered;
 use self::side::{Backend, Side};
-use self::swap::is_behind;
+use self::step::Steps;
+use self::swap::{Place, is_behind};
 use crate::dialect::{Dialect, Resolved, resolve};
 use crate::log::Location;
 use crate::postgres::schema::{Tables, prepare};
@@ -83,8 +85,12 @@ struct Inner {
     read: Arc<Side>,
     resolved: Resolved,
     remembered: Remembered,
+    steps: Steps,
     projections: Vec<Arc<dyn Projection>>,
 }
+
+/// How often a swap is tried that queries of the old tables cross.
+const SWAP_TRIES: u32 = 5;
 
 /// Drops a generation's tables.
 fn drop_sql(projection: &dyn Projection, generation: u64) -> String {
@@ -118,10 +124,10 @@ async fn open_kept(location: &Location, readers: usize) -> Result<Side, StoreErr
         Location::Sqlite(path) => {
             let path: PathBuf = path.clone();
             sqlite::blocking(move || {
-                let mut connection = sqlite::open_side(&path, Durability::Normal, SQLITE)?;
-                sqlite::checkpoint::beside(&mut connection, &path, Durability::Normal)?;
-                let writer = Arc::new(Mutex::new(connection));
-                Ok(Backend::Sqlite { writer, readers: Readers::new(path, readers) })
+                let connection = sqlite::open_side(&path, Durability::Normal, SQLITE)?;
+                let writer = sqlite::checkpoint::Writer::new(connection, &path, Durability::Normal)?;
+                let writer = Arc::new(Mutex::new(writer));
+                Ok(Backend::Sqlite { readers: Readers::new(path, readers), writer })
             })
             .await?
         }
@@ -173,6 +179,7 @@ impl Views {
             read,
             resolved: Resolved::default(),
             remembered: Remembered::default(),
+            steps: Steps::default(),
             projections,
         }));
         if views.0.kept.is_none() {
@@ -335,11 +342,16 @@ impl Views {
              DELETE FROM view_places WHERE name = '{name}' AND generation <> {generation};
              {drops}"
         );
-        let sources = sources.to_vec();
-        let swapped = self
-            .kept()?
-            .batch(Some(Box::new(move |places| !is_behind(places, generation, &sources))), name, swap)
-            .await?;
+        let mut tries = 0;
+        let swapped = loop {
+            let sources = sources.to_vec();
+            let allow = move |places: &[Place]| !is_behind(places, generation, &sources);
+            match self.kept()?.batch(Some(Box::new(allow)), name, swap.clone()).await {
+                // Crossed by a query of the old tables, and sent away instead of it.
+                Err(error) if tries < SWAP_TRIES && is_deadlock(&error) => tries += 1,
+                result => break result?,
+            }
+        };
         if swapped {
             self.kept()?.set_generation(name, generation);
             self.swapped();

@@ -6,14 +6,15 @@ mod common;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use common::{AccountEvent, Balances, Poison, balances, bank, deposit, expected, happen, reopened};
 use cqrs_core::testing::keyring;
 use cqrs_core::{
-    Batch, EventHandler as _, EventSource, LogSource, Position, Projection, RecordedEvent, RunMode,
-    StoreError,
+    Batch, Clock as _, EventHandler as _, EventSource, LogSource, Position, Projection, RecordedEvent,
+    RowExt as _, RunMode, StoreError, SystemClock, params,
 };
-use cqrs_sql::{Projecting, RebuildError, ServiceStore};
+use cqrs_sql::{Location, Projecting, RebuildError, ServiceStore};
 use tokio::sync::watch;
 use uuid::Uuid;
 
@@ -170,6 +171,42 @@ fn keep(store: &ServiceStore) -> (watch::Sender<bool>, tokio::task::JoinHandle<(
 async fn caught_up(bus: &cqrs_core::EventBus, place: u64) {
     let mut position = bus.position("balances", "bank").unwrap();
     position.wait_for(|position| position.0 >= place).await.unwrap();
+}
+
+/// What a rebuilt view's swap and a query do to each other on PostgreSQL, each holding what the other waits for.
+#[tokio::test]
+async fn a_query_that_a_swap_crosses_is_asked_again() {
+    let Some(bank) = bank(true, vec![Balances::shared()]).await else { return };
+    let [_, views] = bank.schemas() else { unreachable!("a schema for the log, one for the views") };
+    let Ok(Location::Postgres { schema, .. }) = views.from_another_process(1) else {
+        unreachable!("it lies there")
+    };
+    deposit(&bank.store, 1, 5).await;
+    bank.project(&[]).await.unwrap();
+
+    // The lock's number belongs to the database, which other tests share.
+    let number = i64::from_be_bytes(SystemClock.fresh_id().as_bytes()[8..].try_into().unwrap());
+    let (swap, watching) = (common::postgres().await, common::postgres().await);
+    // The query notices first that the two wait for each other.
+    swap.batch_execute("SET deadlock_timeout = '1min'; BEGIN").await.unwrap();
+    swap.execute("SELECT pg_advisory_xact_lock($1)", &[&number]).await.unwrap();
+    let query = tokio::spawn({
+        let views = bank.store.views.clone();
+        async move {
+            let sql = "SELECT deposits FROM {p}balances WHERE pg_advisory_xact_lock(?1) IS NOT NULL";
+            views.query("balances", sql, params![number], |row| row.get::<i64>(0)).await
+        }
+    });
+    let waits = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+                   AND (classid::bigint << 32) | objid::bigint = $1";
+    let waiting = async {
+        while watching.query_one(waits, &[&number]).await.unwrap().get::<_, i64>(0) == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), waiting).await.expect("the query waits");
+    swap.batch_execute(&format!("LOCK TABLE {schema}.g1_balances; COMMIT")).await.unwrap();
+    assert_eq!(query.await.unwrap().unwrap(), [1]);
 }
 
 async fn a_rebuild_under_writes_equals_the_live_view(postgres: bool) {

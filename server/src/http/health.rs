@@ -11,6 +11,7 @@ use axum::response::{IntoResponse as _, Response};
 use cqrs_core::{EventBus, EventSource, Log as _, Position};
 use cqrs_sql::ServiceStore;
 use parking_lot::Mutex;
+use parlor_auth::admission::{self, Admission};
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use utoipa::ToSchema;
@@ -23,7 +24,7 @@ use crate::roles::ServiceName;
 /// How long a store may take to answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 /// The handler without which ended sessions would still be let in.
-const LETS_IN: &str = parlor_auth::admission::FOLLOWER;
+const LETS_IN: &str = admission::FOLLOWER;
 
 /// Knows what the process needs.
 pub struct Health {
@@ -40,6 +41,7 @@ struct Open {
     auth: Option<Arc<dyn EventSource>>,
     /// Where they ended when they were first heard of.
     auth_began: OnceLock<Position>,
+    admission: Admission,
     kafka: Option<Kafka>,
 }
 
@@ -108,6 +110,7 @@ impl Health {
             services: checked.collect(),
             auth: instance.sources.public_of(ServiceName::Auth).cloned(),
             auth_began: OnceLock::new(),
+            admission: instance.admission.clone(),
             kafka: instance.kafka.clone(),
         };
         // Only the first one counts, and there is only one.
@@ -141,6 +144,10 @@ impl Open {
         let auth = self.auth.as_ref()?;
         if auth.epoch().is_nil() {
             return Some("nothing has been heard of auth yet, by Kafka".to_owned());
+        }
+        // The first of all starts may come before auth has made any.
+        if !self.admission.verifier().knows_keys() {
+            return Some("the keys that tokens are checked with are not known yet".to_owned());
         }
         let began = *self.auth_began.get_or_init(|| *auth.head().borrow());
         let progress = self.services.iter().flat_map(|service| service.events.progress());

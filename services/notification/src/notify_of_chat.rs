@@ -102,10 +102,10 @@ impl NotifyOfChat {
         self.wait_in(0, position).await
     }
 
-    /// Waits until the view holds what people have said by now of what they want.
-    async fn wait_for_wishes(&self) -> Result<(), Failure> {
+    /// Waits until the view holds what people have said by now of what they want; gives the place in the service's own log.
+    async fn wait_for_wishes(&self) -> Result<u64, Failure> {
         let said = self.head.borrow().0;
-        self.wait_in(1, said).await
+        self.wait_in(1, said).await.map(|()| said)
     }
 
     /// Waits until the view holds what people are called by now: somebody may have taken a name a moment before they are
@@ -123,7 +123,8 @@ impl NotifyOfChat {
 
     async fn wait_in(&self, source: usize, position: u64) -> Result<(), Failure> {
         let known = &self.reached[source];
-        let there = || known.load(Ordering::Relaxed) >= position;
+        let there =
+            || known.load(Ordering::Relaxed) >= position || self.rooms.known(AWAITED[source]) >= position;
         if there() {
             return Ok(());
         }
@@ -198,8 +199,14 @@ impl NotifyOfChat {
         }
         let first: Vec<Uuid> = named.iter().copied().collect();
         // Before anybody is told: what is told is among the events waited for.
-        self.wait_for_wishes().await?;
+        let said = self.wait_for_wishes().await?;
         self.tell(message, conversation, &first, &named).await?;
+        let places = [(AWAITED[0], position), (AWAITED[1], said)];
+        if let Some(all) = self.rooms.all_wanting_all(conversation, &places, TOGETHER).await? {
+            let there = all.iter().filter(|(_, joined)| *joined < position).map(|(user, _)| *user);
+            let others: Vec<Uuid> = there.filter(|user| !named.contains(user)).collect();
+            return self.tell(message, conversation, &others, &named).await;
+        }
         let mut after = Uuid::nil();
         loop {
             let page = self.rooms.wanting_all(conversation, position, after, TOGETHER).await?;

@@ -32,6 +32,8 @@ pub(super) struct Reacting<R> {
     pub(super) parking: Parking,
 }
 
+/// For how long events are gathered: reactions commit together, and the place is kept once for all.
+const GATHER: Duration = Duration::from_millis(20);
 /// How often an event is tried that can't be handled.
 const TRIES: u32 = 3;
 /// How often it is looked whether something that is parked is to be tried again.
@@ -99,8 +101,8 @@ impl<R: Reactor> EventHandler for Reacting<R> {
         self.reactor.sources()
     }
 
-    fn gathers(&self) -> bool {
-        true
+    fn gathers(&self) -> Duration {
+        GATHER
     }
 
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {

@@ -1,10 +1,12 @@
-//! The log's committer on PostgreSQL: one per process, two round trips per batch, the head row as the only lock.
+//! The log's committer on PostgreSQL: one per process, the head row as the only lock. A batch goes at once, in one round trip,
+//! while nobody else commits ([`AtOnce`]); otherwise, and whenever that doesn't hold, in two, reading what there is under the
+//! lock before anything is decided.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::Poll;
 
-use cqrs_core::{ClaimChange, CommitError, LedgerRecord, Position, RecordedEvent, Row as _, StoreError};
+use cqrs_core::{ClaimChange, CommitError, LedgerRecord, Position, Row as _, StoreError};
 use futures::future::{try_join3, try_join5};
 use futures::{FutureExt as _, TryFutureExt as _};
 use jiff::Timestamp;
@@ -12,7 +14,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_postgres::types::Type;
 use uuid::Uuid;
 
+use super::at_once::{AtOnce, Ended, Known};
 use super::log::{quoted, versions_sql};
+use super::rows::{EventColumns, LedgerColumns};
 use super::{Connection, Param, Pool};
 use crate::batch::{self, Facts, Plan, RowId, Touched, Waiting};
 use crate::dialect::Dialect;
@@ -26,6 +30,7 @@ pub(super) const BATCH: usize = 1024;
 pub(super) struct Committer {
     pool: Pool,
     statements: Statements,
+    at_once: AtOnce,
     connection: Option<Connection>,
     head: watch::Sender<Position>,
     tail: Arc<Tail>,
@@ -52,11 +57,15 @@ impl Statements {
             // A statement of its own: what is read after it sees everything committed before the lock was got.
             lock: format!("UPDATE {s}.head SET position = position RETURNING position, at"),
             versions: versions_sql(&s),
-            ledger: format!("SELECT key, content, answer FROM {s}.ledger WHERE key = ANY ($1::bytea[])"),
+            // Each by the index: a plan that was made while the tables were empty may stay for long, and reads them whole.
+            ledger: format!(
+                "SELECT l.* FROM unnest($1::bytea[]) AS k (key)
+                 CROSS JOIN LATERAL (SELECT key, content, answer FROM {s}.ledger WHERE key = k.key LIMIT 1) l"
+            ),
             claims: format!(
-                "SELECT c.set_name, c.value, c.owner, c.until FROM {s}.claims c
-                 JOIN unnest($1::text[], $2::bytea[]) AS w(set_name, value)
-                   ON c.set_name = w.set_name AND c.value = w.value"
+                "SELECT c.* FROM unnest($1::text[], $2::bytea[]) AS w (set_name, value)
+                 CROSS JOIN LATERAL (SELECT set_name, value, owner, until FROM {s}.claims
+                   WHERE set_name = w.set_name AND value = w.value LIMIT 1) c"
             ),
             set_head: format!("UPDATE {s}.head SET position = $1, at = $2"),
             insert_events: format!(
@@ -98,16 +107,17 @@ struct Transaction<'a> {
 }
 
 impl Transaction<'_> {
-    async fn run(&self, batch: &mut [Waiting]) -> Result<Plan, Failed> {
+    /// The plan carried out, and the head as it was found.
+    async fn run(&self, batch: &mut [Waiting]) -> Result<(Position, Plan), Failed> {
         let touched = Touched::by(batch);
         let (head, at, mut facts) = self.gather(&touched).await?;
         let plan = Plan::make(batch, &mut facts, head, at);
         if plan.is_empty() {
             self.connection.rollback().await?;
-            return Ok(plan);
+            return Ok((head, plan));
         }
         self.write(&plan).await?;
-        Ok(plan)
+        Ok((head, plan))
     }
 
     /// Begins the transaction, takes the head's lock, and reads what is there under it.
@@ -194,17 +204,11 @@ impl Transaction<'_> {
         self.write_rows(plan).await?;
         let (head, at) = (plan.head.0 as i64, plan.at);
         let head_params: [Param<'_>; 2] = [(&head, Type::INT8), (&at, Type::INT8)];
-        let events = Columns::of(&plan.events);
+        let events = EventColumns::of(&plan.events);
         let event_params = events.params();
-        let keys: Vec<&[u8]> = plan.ledger.iter().map(|(key, _)| key.as_slice()).collect();
-        let contents: Vec<&[u8]> = plan.ledger.iter().map(|(_, record)| record.content.as_slice()).collect();
-        let answers: Vec<&[u8]> = plan.ledger.iter().map(|(_, record)| record.answer.as_slice()).collect();
-        let ledger_params: [Param<'_>; 4] = [
-            (&keys, Type::BYTEA_ARRAY),
-            (&contents, Type::BYTEA_ARRAY),
-            (&answers, Type::BYTEA_ARRAY),
-            (&at, Type::INT8),
-        ];
+        let ledger = LedgerColumns::of(&plan.ledger);
+        let [key, content, answer] = ledger.params();
+        let ledger_params = [key, content, answer, (&at, Type::INT8)];
         for (sql, params) in [
             (&statements.set_head, &head_params[..]),
             (&statements.insert_events, &event_params),
@@ -219,7 +223,7 @@ impl Transaction<'_> {
         } else {
             connection.execute(&statements.insert_events, &event_params).right_future()
         };
-        let insert_ledger = if keys.is_empty() {
+        let insert_ledger = if plan.ledger.is_empty() {
             nothing()
         } else {
             connection.execute(&statements.insert_ledger, &ledger_params).right_future()
@@ -282,68 +286,10 @@ impl Transaction<'_> {
     }
 }
 
-/// Events by column, as `unnest` takes them.
-#[derive(Default)]
-struct Columns<'a> {
-    position: Vec<i64>,
-    id: Vec<Uuid>,
-    category: Vec<&'a str>,
-    stream: Vec<Uuid>,
-    version: Vec<i64>,
-    name: Vec<&'a str>,
-    schema: Vec<i16>,
-    at: Vec<i64>,
-    actor_kind: Vec<i16>,
-    actor: Vec<Option<Uuid>>,
-    correlation: Vec<Uuid>,
-    causation: Vec<Option<Uuid>>,
-    data: Vec<&'a [u8]>,
-}
-
-impl<'a> Columns<'a> {
-    fn of(events: &'a [Arc<RecordedEvent>]) -> Self {
-        let mut columns = Self::default();
-        for event in events {
-            let (actor_kind, actor) = event.actor.parts();
-            columns.position.push(event.position.0 as i64);
-            columns.id.push(event.id);
-            columns.category.push(&event.category);
-            columns.stream.push(event.stream);
-            columns.version.push(event.version as i64);
-            columns.name.push(&event.name);
-            columns.schema.push(event.schema as i16);
-            columns.at.push(event.at.as_millisecond());
-            columns.actor_kind.push(actor_kind);
-            columns.actor.push(actor);
-            columns.correlation.push(event.correlation);
-            columns.causation.push(event.causation);
-            columns.data.push(&event.data);
-        }
-        columns
-    }
-
-    fn params(&self) -> [Param<'_>; 13] {
-        [
-            (&self.position, Type::INT8_ARRAY),
-            (&self.id, Type::UUID_ARRAY),
-            (&self.category, Type::TEXT_ARRAY),
-            (&self.stream, Type::UUID_ARRAY),
-            (&self.version, Type::INT8_ARRAY),
-            (&self.name, Type::TEXT_ARRAY),
-            (&self.schema, Type::INT2_ARRAY),
-            (&self.at, Type::INT8_ARRAY),
-            (&self.actor_kind, Type::INT2_ARRAY),
-            (&self.actor, Type::UUID_ARRAY),
-            (&self.correlation, Type::UUID_ARRAY),
-            (&self.causation, Type::UUID_ARRAY),
-            (&self.data, Type::BYTEA_ARRAY),
-        ]
-    }
-}
-
 impl Committer {
     pub(super) fn new(pool: Pool, schema: &str, head: watch::Sender<Position>, tail: Arc<Tail>) -> Self {
-        Self { pool, statements: Statements::of(schema), connection: None, head, tail }
+        let (statements, at_once) = (Statements::of(schema), AtOnce::in_schema(&quoted(schema)));
+        Self { pool, statements, at_once, connection: None, head, tail }
     }
 
     /// Commits what comes until nobody can send any more.
@@ -381,20 +327,25 @@ impl Committer {
         }
         let Some(connection) = &mut self.connection else { return Err(batch) };
         connection.restart();
-        let transaction = Transaction { connection, statements: &self.statements };
-        let error = match transaction.run(&mut batch).await {
-            Ok(plan) => {
-                self.tail.push(&plan.events);
-                self.head.send_if_modified(|known| {
-                    let newer = plan.head > *known;
-                    *known = plan.head.max(*known);
-                    newer
-                });
-                batch::answer(batch, plan.results);
+        let error = match self.at_once.commit(connection, &mut batch).await {
+            Ended::Committed(plan) => {
+                self.announce(batch, plan);
                 return Ok(());
             }
-            Err(error) => error,
+            Ended::Unknown(error) => Failed::AtCommit(error),
+            Ended::NotAtOnce => {
+                let transaction = Transaction { connection, statements: &self.statements };
+                match transaction.run(&mut batch).await {
+                    Ok((found, plan)) => {
+                        self.at_once.learn(found, Known { head: plan.head, at: plan.at });
+                        self.announce(batch, plan);
+                        return Ok(());
+                    }
+                    Err(error) => error,
+                }
+            }
         };
+        self.at_once.forget();
         if connection.rollback().await.is_err() {
             self.connection = None;
         }
@@ -418,5 +369,16 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    /// Answers a batch that is committed, as far as it could be.
+    fn announce(&self, batch: Vec<Waiting>, plan: Plan) {
+        self.tail.push(&plan.events);
+        self.head.send_if_modified(|known| {
+            let newer = plan.head > *known;
+            *known = plan.head.max(*known);
+            newer
+        });
+        batch::answer(batch, plan.results);
     }
 }

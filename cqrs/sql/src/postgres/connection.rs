@@ -102,6 +102,11 @@ impl Connection {
         self.client().is_closed() || self.pending.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether the server itself ends what takes longer than there is time, whether or not a transaction says so.
+    pub(super) fn is_limited(&self) -> bool {
+        self.session.limited
+    }
+
     /// Sends a request at its first poll, so that those polled together are sent together.
     async fn within<T>(&self, request: impl Future<Output = Result<T, Error>>) -> Result<T, StoreError> {
         self.pending.fetch_add(1, Ordering::Relaxed);

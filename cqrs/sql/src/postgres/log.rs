@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use cqrs_core::{Actor, Guard, Position, RecordedEvent, StoreError, StreamId, Value};
+use futures::future::try_join;
 use jiff::Timestamp;
 use parking_lot::RwLock;
 use tokio::sync::{mpsc, watch};
@@ -224,6 +225,28 @@ impl PostgresLog {
             )
             .await?;
         Ok(rows.iter().map(event).collect())
+    }
+
+    pub(crate) async fn read_from_snapshot(
+        &self,
+        stream: StreamId,
+    ) -> Result<(Option<(u64, Vec<u8>)>, Vec<RecordedEvent>), StoreError> {
+        let after = "(SELECT s.version FROM snapshots AS s WHERE s.stream = $1 AND s.category = $2)";
+        let events = self.qualify(&format!(
+            "SELECT {EVENT} FROM events WHERE stream = $1 AND category = $2 AND version > coalesce({after}, 0)
+             ORDER BY version"
+        ));
+        let snapshot = self.qualify(crate::log::SNAPSHOT);
+        let params: [Param<'_>; 2] = [(&stream.id, Type::UUID), (&stream.category, Type::TEXT)];
+        let connection = self.pool.get().await?;
+        connection.prepare(&events, &params).await?;
+        connection.prepare(&snapshot, &params).await?;
+        // Sent together, the events first: a snapshot kept in between leaves none of them out.
+        let both = try_join(connection.query(&events, &params), connection.query_opt(&snapshot, &params));
+        let (events, snapshot) = both.await?;
+        let snapshot = snapshot.map(|row| (row.get::<_, i64>(0) as u64, row.get::<_, Vec<u8>>(1)));
+        let after = snapshot.as_ref().map_or(0, |(version, _)| *version);
+        Ok((snapshot, events.iter().map(event).filter(|event| event.version > after).collect()))
     }
 
     pub(crate) async fn read_log(

@@ -4,10 +4,12 @@
 //! prepared only where the session is seen to be the connection's own. A pooler in transaction mode may therefore stand
 //! between.
 
+mod at_once;
 mod committer;
 mod connection;
 pub(crate) mod log;
 mod pool;
+mod rows;
 pub(crate) mod schema;
 mod session;
 mod tls;

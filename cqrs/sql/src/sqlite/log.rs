@@ -13,7 +13,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
-use super::{Durability, Readers};
+use super::{Durability, Readers, checkpoint};
 use crate::batch::{self, Facts, Plan, RowId, Touched, Waiting};
 use crate::dialect::sqlite_error;
 use crate::tail::Tail;
@@ -96,7 +96,7 @@ impl SqliteLog {
         tail: Arc<Tail>,
     ) -> Result<Self, StoreError> {
         refuse_foreign(path)?;
-        let mut connection = super::open(path, Durability::Full)?;
+        let connection = super::open(path, Durability::Full)?;
         crate::transfer::refuse_unfinished_sqlite(path, &connection)?;
         connection
             .execute_batch(&format!("BEGIN IMMEDIATE;{SCHEMA}{}", crate::parked::SQLITE))
@@ -111,7 +111,7 @@ impl SqliteLog {
             .query_row("SELECT position FROM head", [], |row| row.get(0))
             .map_err(|error| sqlite_error(&error))?;
         head.send_replace(Position(position as u64));
-        super::checkpoint::beside(&mut connection, path, Durability::Full)?;
+        let connection = checkpoint::Writer::new(connection, path, Durability::Full)?;
         let (writer, jobs) = mpsc::channel(8 * BATCH);
         std::thread::Builder::new()
             .name(format!("log {name}"))
@@ -152,13 +152,22 @@ impl SqliteLog {
         stream: StreamId,
         after: u64,
     ) -> Result<Vec<RecordedEvent>, StoreError> {
+        self.read(move |connection| stream_after(connection, stream, after)).await
+    }
+
+    pub(crate) async fn read_from_snapshot(
+        &self,
+        stream: StreamId,
+    ) -> Result<(Option<(u64, Vec<u8>)>, Vec<RecordedEvent>), StoreError> {
         self.read(move |connection| {
-            let sql = format!(
-                "SELECT {EVENT} FROM events WHERE stream = ?1 AND category = ?2 AND version > ?3 ORDER BY version"
-            );
-            let mut statement = connection.prepare_cached(&sql)?;
-            let rows = statement.query_map(params![stream.id.as_bytes(), stream.category, after as i64], event)?;
-            rows.collect()
+            let snapshot = connection
+                .prepare_cached(crate::log::SNAPSHOT)?
+                .query_row(params![stream.id.as_bytes(), stream.category], |row| {
+                    Ok((row.get::<_, i64>(0)? as u64, row.get(1)?))
+                })
+                .optional()?;
+            let after = snapshot.as_ref().map_or(0, |(version, _)| *version);
+            Ok((snapshot, stream_after(connection, stream, after)?))
         })
         .await
     }
@@ -229,6 +238,19 @@ fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
         ))),
         Some((_, format)) => crate::log::check_format(&path.display().to_string(), format.as_deref(), FORMAT),
     }
+}
+
+fn stream_after(
+    connection: &Connection,
+    stream: StreamId,
+    after: u64,
+) -> rusqlite::Result<Vec<RecordedEvent>> {
+    let sql = format!(
+        "SELECT {EVENT} FROM events WHERE stream = ?1 AND category = ?2 AND version > ?3 ORDER BY version"
+    );
+    let mut statement = connection.prepare_cached(&sql)?;
+    let rows = statement.query_map(params![stream.id.as_bytes(), stream.category, after as i64], event)?;
+    rows.collect()
 }
 
 fn version(connection: &Connection, stream: StreamId) -> rusqlite::Result<u64> {

@@ -82,24 +82,42 @@ impl Views {
         enough: impl Fn(&[T]) -> bool + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
         let read = &self.0.read;
-        let text = self.query_text(view, sql);
-        let first = read.select_until(text, params.clone(), map.clone(), enough.clone()).await;
-        match first {
-            // The view was rebuilt, here or by another process, while the query was on its way.
-            Err(StoreError::Other(detail)) if is_missing_table(&detail) => {
-                read.reload(&self.0.projections).await?;
-                self.swapped();
-                match read.select_until(self.query_text(view, sql), params, map, enough).await {
-                    Err(StoreError::Other(detail)) if is_missing_table(&detail) && self.is_elsewhere() => {
-                        let detail = format!("the copy that is read has no view {view} yet: {detail}");
-                        Err(StoreError::Unavailable(detail))
-                    }
-                    result => result,
+        let mut swaps = 0;
+        loop {
+            let text = self.query_text(view, sql);
+            match read.select_until(text, params.clone(), map.clone(), enough.clone()).await {
+                // The view was rebuilt, here or by another process, while the query was on its way.
+                Err(error) if swaps < SWAPS && was_swapped(&error) => {
+                    swaps += 1;
+                    read.reload(&self.0.projections).await?;
+                    self.swapped();
                 }
+                Err(StoreError::Other(detail)) if is_missing_table(&detail) && self.is_elsewhere() => {
+                    let detail = format!("the copy that is read has no view {view} yet: {detail}");
+                    return Err(StoreError::Unavailable(detail));
+                }
+                result => return result,
             }
-            result => result,
         }
     }
+}
+
+/// How many swaps of rebuilt views a query gets over. It names the tables of two views at most, and each may be swapped.
+const SWAPS: u32 = 2;
+
+/// Whether a query failed by a view's being swapped: its tables were gone already, or they were to be dropped when the query had
+/// locked some of them and waited for others, and PostgreSQL sent the query away.
+fn was_swapped(error: &StoreError) -> bool {
+    match error {
+        StoreError::Other(detail) => is_missing_table(detail),
+        error => is_deadlock(error),
+    }
+}
+
+/// Whether PostgreSQL found that a statement and another transaction waited for each other, and sent this one away.
+pub(super) fn is_deadlock(error: &StoreError) -> bool {
+    // PostgreSQL's code for it.
+    matches!(error, StoreError::Unavailable(detail) if detail.contains("(40P01)"))
 }
 
 /// Whether a statement named a table that isn't there.

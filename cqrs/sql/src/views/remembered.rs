@@ -3,7 +3,7 @@
 //! Who asks says what the answer depends on ([`Watch::on`]) before reading, and projections say what they change
 //! ([`cqrs_core::Writes::touch`]). A step's changes are told once it is committed and before anybody is told how far the view
 //! has come, so that no position is ever shown with an answer from before it. Whatever else may have happened to the store (a
-//! step that failed, perhaps after its commit; another process's steps; a rebuilt view) makes all be forgotten. Where queries
+//! step that failed, perhaps after its commit; another process's steps; a place that can't be read; a rebuilt view) makes all be forgotten. Where queries
 //! read from a copy, or what other processes keep, nothing is remembered.
 //!
 //! An answer is remembered only if the store was no further then than this process knows it to be ([`Views::settled`]). So all
@@ -195,6 +195,12 @@ impl Views {
         Some(Settled(()))
     }
 
+    /// How far this process knows a view to be in a source: what is remembered is no older. 0 where it didn't bring it there
+    /// itself and hasn't looked.
+    pub fn known_at(&self, view: &'static str, source: &'static str) -> Position {
+        self.0.remembered.places.lock().get(&(view, source)).copied().unwrap_or(Position(0))
+    }
+
     /// Remembers under `key` what was read since `watch` began, about `bytes` large.
     pub fn remember<T: Any + Send + Sync>(
         &self,
@@ -236,6 +242,11 @@ impl Views {
             remembered.forget_all();
             remembered.places.lock().insert((view, source), place);
         }
+    }
+
+    /// Where the views are can't be learnt: they may change unseen.
+    pub(crate) fn lost_sight(&self) {
+        self.0.remembered.forget_all();
     }
 
     /// A view's tables were swapped for others.

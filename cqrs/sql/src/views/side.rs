@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use cqrs_core::{Position, Projection, Row, RowError, StoreError, Value};
 use parking_lot::{Mutex, RwLock};
-use rusqlite::{Connection, params_from_iter};
+use rusqlite::params_from_iter;
 use uuid::Uuid;
 
 use super::read::in_schema;
@@ -14,6 +14,7 @@ use crate::log::corrupt;
 use crate::postgres::Pool;
 use crate::postgres::log::quoted;
 use crate::sqlite::Readers;
+use crate::sqlite::checkpoint::Writer;
 use crate::value::{PostgresRow, SqliteRow, ToPostgres, ToSqlite, postgres_params};
 
 pub(super) struct Side {
@@ -23,8 +24,15 @@ pub(super) struct Side {
 }
 
 pub(super) enum Backend {
-    Sqlite { writer: Arc<Mutex<Connection>>, readers: Readers },
-    Postgres { pool: Pool, schema: String },
+    /// The writer goes last: only it can put the write-ahead log away.
+    Sqlite {
+        readers: Readers,
+        writer: Arc<Mutex<Writer>>,
+    },
+    Postgres {
+        pool: Pool,
+        schema: String,
+    },
 }
 
 impl Side {

@@ -1,25 +1,30 @@
-//! A projection's step: what a batch of events does to a view and the place that it moves, in one transaction.
+//! A projection's step: what a batch of events does to a view and the place that it moves, in one transaction. Steps of several
+//! views that come together share a transaction; if that fails, each gets one of its own.
 
+mod postgres;
+mod rows;
+mod sqlite;
+
+use std::collections::VecDeque;
 use std::sync::Arc;
 
-use cqrs_core::{Fence, Position, Sql, Statement, StoreError};
-use rusqlite::{Connection, OptionalExtension as _, params, params_from_iter};
-use tokio_postgres::types::Type;
+use cqrs_core::{Fence, Position, Statement, StoreError};
+use parking_lot::Mutex;
+use tokio::sync::oneshot;
 use uuid::Uuid;
 
 use super::side::Backend;
 use super::{Views, prefix};
 use crate::dialect::{resolve, sqlite_error};
-use crate::leases::held_sql;
-use crate::postgres::log::quoted;
-use crate::postgres::{self, BACKGROUND, Param};
-use crate::value::{ToPostgres, ToSqlite, postgres_params};
 
 /// A process that is stopped in the middle of a step keeps its locks no longer than its lease.
 pub(super) const STANDSTILL: &str = "SET LOCAL idle_in_transaction_session_timeout = 2000";
 
-/// The class of the advisory locks under which a view's steps are taken, on PostgreSQL. They are transactions' locks.
-const STEPS: i32 = 7_305_807;
+/// How many statements the steps that share a transaction have at most: who has few needn't wait for those with many.
+const SHARED: usize = 256;
+
+/// In how many transactions steps are taken at the same time on PostgreSQL: a long one keeps no others waiting.
+const AT_ONCE: usize = 4;
 
 /// What a batch does to a view: statements, and the place it moves.
 pub(crate) struct Step {
@@ -54,6 +59,78 @@ impl From<rusqlite::Error> for StepError {
     }
 }
 
+/// A step that waits to be taken.
+struct Waiting {
+    name: &'static str,
+    generation: u64,
+    step: Step,
+    done: oneshot::Sender<Result<(), StepError>>,
+}
+
+/// The steps that wait.
+#[derive(Default)]
+pub(super) struct Steps(Mutex<Queue>);
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// How many are taking steps now.
+    takers: usize,
+}
+
+impl Steps {
+    /// Adds a step; gives who is to take it, and those that come meanwhile, if nobody does who would.
+    fn add(&self, waiting: Waiting, at_once: usize) -> bool {
+        let mut queue = self.0.lock();
+        queue.waiting.push_back(waiting);
+        let another = queue.takers < at_once;
+        queue.takers += usize::from(another);
+        another
+    }
+
+    /// The steps to be taken together next. None if there aren't any: who asked takes no more then.
+    fn next(&self) -> Vec<Waiting> {
+        let mut queue = self.0.lock();
+        let mut together: Vec<Waiting> = Vec::new();
+        let mut statements = 0;
+        while let Some(next) = queue.waiting.front() {
+            statements += next.step.statements.len();
+            if statements > SHARED && !together.is_empty() {
+                break;
+            }
+            together.extend(queue.waiting.pop_front());
+        }
+        queue.takers -= usize::from(together.is_empty());
+        together
+    }
+}
+
+/// Somebody who takes steps until there are none. If that ends otherwise, somebody else begins with the next step that comes.
+struct Taker {
+    views: Views,
+    ended: bool,
+}
+
+impl Taker {
+    fn new(views: &Views) -> Self {
+        Self { views: views.clone(), ended: false }
+    }
+
+    fn next(&mut self) -> Option<Vec<Waiting>> {
+        let steps = self.views.0.steps.next();
+        self.ended = steps.is_empty();
+        (!self.ended).then_some(steps)
+    }
+}
+
+impl Drop for Taker {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.views.0.steps.0.lock().takers -= 1;
+        }
+    }
+}
+
 impl Views {
     /// Takes a step in one transaction: statements and place.
     pub(crate) async fn step(
@@ -62,168 +139,47 @@ impl Views {
         generation: u64,
         step: Step,
     ) -> Result<(), StepError> {
-        match &self.kept()?.backend {
-            Backend::Sqlite { writer, .. } => {
-                let (writer, views) = (writer.clone(), self.clone());
-                tokio::task::spawn_blocking(move || {
-                    let connection = writer.lock();
-                    let result = views.step_sqlite(&connection, name, generation, &step);
-                    if result.is_err() && !connection.is_autocommit() {
-                        let _ = connection.execute_batch("ROLLBACK");
-                    }
-                    // Here, for whoever waits for the step may be gone by now.
-                    views.told(name, generation, &step, result.is_ok());
-                    result
-                })
-                .await
-                .unwrap_or_else(|error| Err(StepError::Store(StoreError::Other(error.to_string()))))
-            }
-            Backend::Postgres { pool, schema } => {
-                let (views, pool, schema) = (self.clone(), pool.clone(), schema.clone());
-                // A task of its own, for the reason given in `batch`.
-                let run = async move {
-                    let client = pool.get_for(BACKGROUND).await?;
-                    let result = views.step_postgres(&client, &schema, name, generation, &step).await;
-                    if result.is_err() {
-                        let _ = client.rollback().await;
-                    }
-                    views.told(name, generation, &step, result.is_ok());
-                    result
-                };
-                tokio::spawn(run)
-                    .await
-                    .unwrap_or_else(|error| Err(StepError::Store(StoreError::Other(error.to_string()))))
-            }
-        }
-    }
-
-    /// Tells of a step those who remember what it changed; that of a generation which isn't live yet concerns nobody.
-    fn told(&self, name: &'static str, generation: u64, step: &Step, taken: bool) {
-        if generation == self.generation(name) {
-            self.settle(name, step.source, taken.then_some((step.to, &step.touched)));
-        }
-    }
-
-    fn step_sqlite(
-        &self,
-        connection: &Connection,
-        name: &str,
-        generation: u64,
-        step: &Step,
-    ) -> Result<(), StepError> {
-        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-        let place: Option<i64> = connection
-            .prepare_cached(
-                "SELECT position FROM view_places WHERE name = ?1 AND generation = ?2 AND source = ?3",
-            )?
-            .query_row(params![name, generation as i64, step.source], |row| row.get(0))
-            .optional()?;
-        let place = Position(place.unwrap_or(0) as u64);
-        if place != step.from {
-            return Err(StepError::Moved);
-        }
-        for statement in &step.statements {
-            let sql = self.resolved(statement.sql, generation);
-            connection
-                .prepare_cached(&sql)?
-                .execute(params_from_iter(statement.params.iter().map(ToSqlite)))
-                .map_err(|error| in_statement(sqlite_error(&error), &sql))?;
-        }
-        connection
-            .prepare_cached(
-                "INSERT INTO view_places (name, generation, source, epoch, position) VALUES (?1, ?2, ?3, ?4, ?5)
-                 ON CONFLICT (name, generation, source)
-                 DO UPDATE SET position = excluded.position, epoch = excluded.epoch",
-            )?
-            .execute(params![
-                name,
-                generation as i64,
-                step.source,
-                step.epoch.as_bytes(),
-                step.to.0 as i64
-            ])?;
-        connection.prepare_cached("COMMIT")?.execute([])?;
-        Ok(())
-    }
-
-    async fn step_postgres(
-        &self,
-        client: &postgres::Connection,
-        schema: &str,
-        name: &str,
-        generation: u64,
-        step: &Step,
-    ) -> Result<(), StepError> {
-        let s = quoted(schema);
-        // One step of a view at a time: two, from different sources, that read each other's rows would both miss what the
-        // other hasn't committed yet. Each statement after the lock sees all that was committed before it.
-        let view = format!("{schema}.{name}").replace('\'', "''");
-        let first = format!(
-            "SET LOCAL search_path TO {s}; {STANDSTILL}; SELECT pg_advisory_xact_lock({STEPS}, hashtext('{view}'))"
-        );
-        // A place that has gone is that of a generation that has gone, or begins anew: not where this step starts from.
-        let (held, from_held) = match step.fence {
-            Some(_) => (held_sql(schema, 1, 7), "FROM held"),
-            None => (String::new(), ""),
+        let kept = self.kept()?.clone();
+        let (done, result) = oneshot::channel();
+        let waiting = Waiting { name, generation, step, done };
+        let at_once = match &kept.backend {
+            Backend::Sqlite { .. } => 1,
+            Backend::Postgres { .. } => AT_ONCE,
         };
-        let move_place = if step.from.0 == 0 {
-            format!(
-                "{held} INSERT INTO {s}.view_places (name, generation, source, epoch, position)
-                 SELECT $1, $2::bigint, $3, $4::uuid, $5::bigint {from_held}
-                 ON CONFLICT (name, generation, source)
-                 DO UPDATE SET position = excluded.position, epoch = excluded.epoch
-                 WHERE view_places.position = $6"
-            )
-        } else {
-            format!(
-                "{held} UPDATE {s}.view_places SET position = $5, epoch = $4 {from_held}
-                 WHERE name = $1 AND generation = $2 AND source = $3 AND position = $6"
-            )
-        };
-        // Moving the place first takes its row's lock: a rival waits here and then finds that it came too late.
-        let (generation_, to, from) = (generation as i64, step.to.0 as i64, step.from.0 as i64);
-        let fence = step.fence.map(|fence| fence.0 as i64);
-        let mut params: Vec<Param<'_>> = vec![
-            (&name, Type::TEXT),
-            (&generation_, Type::INT8),
-            (&step.source, Type::TEXT),
-            (&step.epoch, Type::UUID),
-            (&to, Type::INT8),
-            (&from, Type::INT8),
-        ];
-        params.extend(fence.iter().map(|fence| -> Param<'_> { (fence, Type::INT8) }));
-        client.prepare(&move_place, &params).await?;
-        // Sent together: the second waits for the lock on the server.
-        let ((), moved) =
-            futures::future::try_join(client.begin(&first), client.execute(&move_place, &params)).await?;
-        if moved == 0 {
-            return Err(StepError::Moved);
+        if self.0.steps.add(waiting, at_once) {
+            let mut taker = Taker::new(self);
+            // A task of its own: whoever waits for a step may be gone before it is taken, and it is taken all the same.
+            tokio::spawn(async move {
+                // Those whose events came at the same time have their steps ready at about the same time.
+                tokio::task::yield_now().await;
+                match &kept.backend {
+                    Backend::Sqlite { writer, .. } => {
+                        let writer = writer.clone();
+                        let _ = tokio::task::spawn_blocking(move || taker.take_on_sqlite(&writer)).await;
+                    }
+                    Backend::Postgres { pool, schema } => taker.take_on_postgres(pool, schema).await,
+                }
+            });
         }
-        let mut statements: Vec<(Arc<str>, Vec<ToPostgres<'_>>)> = Vec::with_capacity(step.statements.len());
-        for statement in &step.statements {
-            let (sql, values) =
-                (self.resolved(statement.sql, generation), statement.params.iter().map(ToPostgres));
-            statements.push((sql, values.collect()));
-        }
-        for (sql, values) in &statements {
-            let prepared = client.prepare(sql, &postgres_params(values)).await;
-            prepared.map_err(|error| in_statement(error, sql))?;
-        }
-        // All are sent at once, in order; the server answers as it goes.
-        let runs = statements.iter().map(|(sql, values)| async move {
-            let run = client.execute(sql, &postgres_params(values)).await;
-            run.map_err(|error| in_statement(error, sql))
-        });
-        futures::future::try_join_all(runs).await?;
-        client.commit().await?;
-        Ok(())
+        let gone = || Err(StepError::Store(StoreError::Unavailable("a step's task ended".to_owned())));
+        result.await.unwrap_or_else(|_| gone())
     }
 
-    fn resolved(&self, sql: Sql, generation: u64) -> Arc<str> {
-        let dialect = self.dialect();
-        self.0.resolved.get(dialect.pick(sql), generation, || {
-            dialect.parameters(&resolve(dialect.pick(sql), |_| prefix(generation)))
-        })
+    /// Tells of steps those who remember what they changed, and those who wait. A step of a generation which isn't live yet
+    /// concerns nobody else.
+    fn told(&self, steps: Vec<Waiting>, results: Vec<Result<(), StepError>>) {
+        for (Waiting { name, generation, step, done }, result) in steps.into_iter().zip(results) {
+            if generation == self.generation(name) {
+                self.settle(name, step.source, result.is_ok().then_some((step.to, &step.touched)));
+            }
+            let _ = done.send(result);
+        }
+    }
+
+    /// A statement as this store takes it, about the tables of one generation; `{rows}` stands for `rows` in it.
+    fn text(&self, sql: &'static str, generation: u64, rows: impl Fn() -> String) -> Arc<str> {
+        let name = |name: &str| if name == "rows" { rows() } else { prefix(generation) };
+        self.0.resolved.get(sql, generation, || self.dialect().parameters(&resolve(sql, name)))
     }
 }
 

@@ -135,8 +135,7 @@ impl Projection for ConversationsProjection {
 
     fn project(&self, event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError> {
         let happened = |conversation: Uuid, out: &mut Writes| {
-            let sql = "UPDATE {p}conversations SET activity = ?2, updated_at = ?3 WHERE id = ?1";
-            out.run(sql, params![conversation, event.meta.position, event.meta.at]);
+            out.row(&sql::HAPPENED, params![conversation, event.meta.position, event.meta.at]);
             out.touch(conversation);
         };
         match event.category() {

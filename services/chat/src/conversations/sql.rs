@@ -1,9 +1,17 @@
-//! The SQL of the list. It reads `timeline` beside its own tables, so that what a member sees of messages is filtered by
+//! The SQL of what happens, and of the list. The latter reads `timeline` beside its own tables, so that what a member sees of messages is filtered by
 //! the stays that `timeline` keeps under its own checkpoint.
 
-use cqrs_core::Sql;
+use cqrs_core::{ColumnKind, Sql, Together};
 
 use crate::timeline::sql::{seen_content, unread};
+
+/// Something happened in conversations: in which, at which position, and when.
+pub(super) static HAPPENED: Together = Together {
+    columns: &[ColumnKind::Uuid, ColumnKind::Int, ColumnKind::Int],
+    sqlite: &["UPDATE {p}conversations SET activity = ?2, updated_at = ?3 WHERE id = ?1"],
+    postgres: &["UPDATE {p}conversations c SET activity = l.c2, updated_at = l.c3
+         FROM (SELECT DISTINCT ON (c1) c1, c2, c3 FROM {rows} n ORDER BY c1, nth DESC) l WHERE c.id = l.c1"],
+};
 
 /// Columns 0 to 10 are those of `ConversationRow`; then the last message and the unread count. `$page` chooses the
 /// conversations before anything dear is computed of them. ?1 is the viewer.

@@ -106,8 +106,7 @@ impl Projection for FeedProjection {
 fn chat(event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError> {
     let position = event.meta.position;
     let mut happened = |conversation: Uuid, about: u64| {
-        let sql = "INSERT INTO {p}feed_events (conversation, position, about) VALUES (?1, ?2, ?3)";
-        out.run(sql, params![conversation, position, about]);
+        out.row(&sql::HAPPENED, params![conversation, position, about]);
     };
     match event.category() {
         Conversation::CATEGORY => {

@@ -1,7 +1,14 @@
 //! The SQL of the feed. In what somebody missed ?1 is the viewer, ?2 the position after which, ?3 that up to which, ?4 how
 //! many at most; oldest first.
 
-use cqrs_core::Sql;
+use cqrs_core::{ColumnKind, Sql, Together};
+
+/// Something happened in conversations: in which, at which position, and the position of the message that it changes.
+pub(super) static HAPPENED: Together = Together {
+    columns: &[ColumnKind::Uuid, ColumnKind::Int, ColumnKind::Int],
+    sqlite: &["INSERT INTO {p}feed_events (conversation, position, about) VALUES (?1, ?2, ?3)"],
+    postgres: &["INSERT INTO {p}feed_events (conversation, position, about) SELECT c1, c2, c3 FROM {rows} n"],
+};
 
 /// All stays of ?1, oldest first.
 pub(super) const STAYS: &str = "SELECT conversation, added, since, until FROM {p}feed_stays

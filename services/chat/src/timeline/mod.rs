@@ -142,19 +142,12 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
     match change {
         MessageEvent::Sent { conversation, sender, message_type, content, reply_to, .. } => {
             out.touch(conversation);
-            let sql = "UPDATE {p}rooms SET messages = messages + 1, newest = ?2 WHERE conversation = ?1";
-            out.run(sql, params![conversation, meta.position]);
-            let sql = "UPDATE {p}tallies SET sent = sent + 1 WHERE conversation = ?1 AND person = ?2";
-            out.run(sql, params![conversation, sender]);
-            let sql =
-                "INSERT INTO {p}messages (conversation, position, id, ordinal, sender, sender_ordinal, type,
-                  content, reply_to, sent_at, edited_position, edited_at, deleted_at)
-                SELECT r.conversation, ?3, ?4, r.messages, t.person, t.sent, ?5, ?6, ?7, ?8, 0, NULL, NULL
-                FROM {p}rooms r JOIN {p}tallies t ON t.conversation = r.conversation AND t.person = ?2
-                WHERE r.conversation = ?1";
             let content = content.into_inner().unwrap_or_default();
             let (position, at, kind) = (meta.position, meta.at, message_type.as_str());
-            out.run(sql, params![conversation, sender, position, meta.stream, kind, content, reply_to, at]);
+            out.row(
+                &sql::SENT,
+                params![conversation, sender, position, meta.stream, kind, content, reply_to, at],
+            );
         }
         MessageEvent::Edited { conversation, position, content, .. } => {
             out.touch(conversation);

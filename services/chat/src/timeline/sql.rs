@@ -1,6 +1,46 @@
-//! The SQL of what a viewer sees. In all of it ?1 is the viewer.
+//! The SQL of what is sent, and of what a viewer sees. In all of the latter ?1 is the viewer.
 
-use cqrs_core::Sql;
+use cqrs_core::{ColumnKind, Sql, Together};
+
+/// Takes messages in: the conversation, the sender, the position, the message, its type, its content, what it replies to, and
+/// when it was sent. It gets its number in the conversation and among its sender's there.
+pub(super) static SENT: Together = Together {
+    columns: &[
+        ColumnKind::Uuid,
+        ColumnKind::Uuid,
+        ColumnKind::Int,
+        ColumnKind::Uuid,
+        ColumnKind::Text,
+        ColumnKind::Text,
+        ColumnKind::Uuid,
+        ColumnKind::Int,
+    ],
+    sqlite: &[
+        "UPDATE {p}rooms SET messages = messages + 1, newest = ?3 WHERE conversation = ?1",
+        "UPDATE {p}tallies SET sent = sent + 1 WHERE conversation = ?1 AND person = ?2",
+        "INSERT INTO {p}messages (conversation, position, id, ordinal, sender, sender_ordinal, type, content, reply_to,
+           sent_at, edited_position, edited_at, deleted_at)
+         SELECT r.conversation, ?3, ?4, r.messages, t.person, t.sent, ?5, ?6, ?7, ?8, 0, NULL, NULL
+         FROM {p}rooms r JOIN {p}tallies t ON t.conversation = r.conversation AND t.person = ?2
+         WHERE r.conversation = ?1",
+    ],
+    // The parts of one statement all see how things were before it.
+    postgres: &[
+        "WITH sent AS MATERIALIZED (SELECT n.*, row_number() OVER (PARTITION BY c1 ORDER BY nth) AS in_room,
+             row_number() OVER (PARTITION BY c1, c2 ORDER BY nth) AS of_sender FROM {rows} n),
+           in_rooms AS (UPDATE {p}rooms r SET messages = r.messages + s.sent, newest = s.newest
+             FROM (SELECT c1, count(*) AS sent, max(c3) AS newest FROM sent GROUP BY c1) s
+             WHERE r.conversation = s.c1),
+           by_senders AS (UPDATE {p}tallies t SET sent = t.sent + s.sent
+             FROM (SELECT c1, c2, count(*) AS sent FROM sent GROUP BY c1, c2) s
+             WHERE t.conversation = s.c1 AND t.person = s.c2)
+         INSERT INTO {p}messages (conversation, position, id, ordinal, sender, sender_ordinal, type, content, reply_to,
+           sent_at, edited_position, edited_at, deleted_at)
+         SELECT s.c1, s.c3, s.c4, r.messages + s.in_room, s.c2, t.sent + s.of_sender, s.c5, s.c6, s.c7, s.c8, 0, NULL, NULL
+         FROM sent s JOIN {p}rooms r ON r.conversation = s.c1
+           JOIN {p}tallies t ON t.conversation = s.c1 AND t.person = s.c2",
+    ],
+};
 
 /// Whether the viewer was in when something happened at `$position` in the conversation of the message `m`.
 macro_rules! was_in_at {

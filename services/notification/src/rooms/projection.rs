@@ -33,6 +33,8 @@ impl Projection for RoomsProjection {
 
     fn project(&self, event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError> {
         match event.source {
+            // What is said in conversations is most of what happens, and none of it is kept here.
+            "chat.public" if event.meta.name.starts_with("message") => {}
             "chat.public" => chat_said(event, &event.decode()?, out),
             "user.public" => user_said(&event.decode()?, out),
             _ if event.category() == preferences::CATEGORY => {
@@ -46,6 +48,11 @@ impl Projection for RoomsProjection {
 }
 
 fn chat_said(event: &Incoming<'_>, said: &ChatEvent, out: &mut Writes) {
+    if let ChatEvent::ParticipantAdded { conversation_id, .. }
+    | ChatEvent::ParticipantRemoved { conversation_id, .. } = said
+    {
+        out.touch(*conversation_id);
+    }
     match said {
         ChatEvent::ParticipantAdded { conversation_id, user_id, kind, .. } => out.run(
             "INSERT INTO {p}members (conversation_id, user_id, joined, is_group, folded_name, wants_all)
@@ -98,6 +105,7 @@ fn called(user: Uuid, name: &str, out: &mut Writes) {
 }
 
 fn chose(user: Uuid, chosen: &preferences::Preferences, out: &mut Writes) {
+    out.touch(super::repository::WISHES);
     let wants_all = chosen.kinds.group == Level::All;
     out.run(
         "INSERT INTO {p}group_levels (user_id, wants_all) VALUES (?1, ?2)

@@ -1,7 +1,9 @@
 //! Reads the view `rooms`.
 
+use std::sync::Arc;
+
 use cqrs_core::{Record, Row, RowError, RowExt as _, StoreError, Value, params};
-use cqrs_sql::{SqlReadRepository, Views};
+use cqrs_sql::{AnswerKey, SqlReadRepository, Views};
 use uuid::Uuid;
 
 /// A row of the view: somebody in a conversation.
@@ -49,6 +51,9 @@ impl Record for Member {
     }
 }
 
+/// What the view's answers depend on that depend on what anybody at all wants: it changes rarely.
+pub(super) const WISHES: Uuid = Uuid::from_u128(0x7769_7368_6573_0000_0000_0000_0000_0001);
+
 /// How many of one name are told of one naming.
 const NAMESAKES: u32 = 50;
 
@@ -72,6 +77,11 @@ impl Rooms {
         Ok(self.0.views().place_of("rooms", source).await?.0)
     }
 
+    /// How far this process has brought the view in a source by itself: 0 where others keep it.
+    pub fn known(&self, source: &'static str) -> u64 {
+        self.0.views().known_at("rooms", source).0
+    }
+
     /// What somebody is called, if it's known.
     pub async fn name_of(&self, user: Uuid) -> Result<Option<String>, StoreError> {
         let sql = "SELECT display_name FROM {p}people WHERE user_id = ?1";
@@ -90,6 +100,38 @@ impl Rooms {
     pub async fn both(&self, conversation: Uuid) -> Result<Vec<Uuid>, StoreError> {
         let sql = "SELECT user_id FROM {p}members WHERE conversation_id = ?1 AND is_group = ?2 ORDER BY user_id LIMIT 2";
         self.0.rows(sql, params![conversation, false], user).await
+    }
+
+    /// Those in a group who want to be told of everything there, with when they joined, if they are at most `most`: `None` if
+    /// there are more, or if this process doesn't know the view to be at `places` in its sources. Remembered until somebody
+    /// comes, goes, or wants something else.
+    pub async fn all_wanting_all(
+        &self,
+        conversation: Uuid,
+        places: &[(&'static str, u64)],
+        most: usize,
+    ) -> Result<Option<Arc<Vec<(Uuid, u64)>>>, StoreError> {
+        let views = self.0.views();
+        let here = |&(source, place): &(&'static str, u64)| self.known(source) >= place;
+        let Some(mut watch) = views.watch().filter(|_| places.iter().all(here)) else { return Ok(None) };
+        let key = AnswerKey { question: "wanting-all", of: conversation, by: Uuid::nil(), limit: most };
+        if let Some(found) = views.recall(&key) {
+            return Ok(Some(found));
+        }
+        watch.on([conversation, WISHES]);
+        let sql =
+            "SELECT user_id, joined FROM {p}members WHERE conversation_id = ?1 AND wants_all = ?2 LIMIT ?3";
+        let params = params![conversation, true, most + 1];
+        let found = self.0.rows(sql, params, |row| Ok((row.get::<Uuid>(0)?, row.get::<u64>(1)?))).await?;
+        if found.len() > most {
+            return Ok(None);
+        }
+        let found = Arc::new(found);
+        if let Some(settled) = views.settled(&["rooms"]).await {
+            let bytes = size_of::<(Uuid, u64)>() * found.len();
+            views.remember(&settled, key, watch, found.clone(), bytes);
+        }
+        Ok(Some(found))
     }
 
     /// Those in a group who want to be told of everything there, after the user `after`, at most `limit`.
