@@ -36,17 +36,27 @@ pub async fn read(server: &Server, service: &str) -> Vec<Recorded> {
     }
 }
 
-/// How far each service's log has come, once nothing follows any more from what was asked of the server.
+/// How far each service's log has come, once nothing follows any more from what was asked of the server: no view or reactor
+/// is behind, and the logs are where they were before that was looked up.
 pub async fn settled(server: &Server) -> Vec<(&'static str, u64)> {
-    const CALM_LOOKS: u32 = 8;
+    // Between processes, what one has published the other may not know of yet.
+    const CALM_LOOKS: u32 = 2;
     let (mut last, mut calm) = (Vec::new(), 0);
     crate::wait::eventually("the logs come to rest", async || {
         let heads = heads(server).await;
         calm = if heads == last { calm + 1 } else { 0 };
         last = heads;
+        if somebody_is_behind(server).await {
+            calm = 0;
+        }
         (calm >= CALM_LOOKS).then(|| last.clone())
     })
     .await
+}
+
+async fn somebody_is_behind(server: &Server) -> bool {
+    let status = server.run(&["views", "status"]).await;
+    String::from_utf8_lossy(&status.stdout).lines().any(|line| line.ends_with(" behind"))
 }
 
 async fn heads(server: &Server) -> Vec<(&'static str, u64)> {

@@ -1,8 +1,8 @@
 //! The index: numbers of the few neighbouring characters of a text.
 //!
-//! Single characters and pairs: a word of Chinese or Japanese has often one or two. In alphabets runs of three and five beside
-//! them, for every second message has the pairs of a common word somewhere, and the triples of a rare one are common; but no
-//! single letters, which nearly every message has.
+//! Single characters and pairs: a word of Chinese or Japanese has often one or two. In alphabets runs of three and five
+//! instead, for every second message has the pairs of a common word somewhere, and the triples of a rare one are common.
+//! Where alphabets are written without spaces, as Thai's is, pairs beside them.
 
 use std::collections::BTreeSet;
 
@@ -25,18 +25,17 @@ const PAIR: usize = 2;
 
 /// The tokens under which a folded text is indexed.
 pub fn index_tokens(folded: &str) -> BTreeSet<Token> {
-    let mut tokens = BTreeSet::new();
+    let mut tokens = Vec::with_capacity(folded.len());
     let mut word = Vec::new();
     for text in folded.split(' ') {
         word.clear();
         word.extend(text.chars());
-        tokens.extend(word.iter().filter(|c| tells_alone(**c)).map(|c| of_run(&[*c])));
-        tokens.extend(word.windows(PAIR).map(of_run));
-        for letters in [SHORT, LONG] {
-            tokens.extend(word.windows(letters).filter(|run| is_alphabetic(run)).map(of_run));
+        for letters in [1, PAIR, SHORT, LONG] {
+            tokens.extend(word.windows(letters).filter(|run| is_indexed(run)).map(of_run));
         }
     }
-    tokens
+    // A set that is made of all at once is sorted once.
+    tokens.into_iter().collect()
 }
 
 /// Tokens that a text has if it has all of these terms in it ([`crate::terms`]). None where they tell too little to be indexed.
@@ -44,17 +43,19 @@ pub fn query_tokens<T: AsRef<str>>(terms: &[T]) -> BTreeSet<Token> {
     let mut tokens = BTreeSet::new();
     for term in terms {
         let word: Vec<char> = term.as_ref().chars().collect();
-        // The longest say all that shorter ones say.
-        let letters = match word.len() {
-            0 | 1 => 1,
-            PAIR => PAIR,
-            LONG.. if is_alphabetic(&word) => LONG,
-            _ if is_alphabetic(&word) => SHORT,
-            _ => PAIR,
-        };
-        if letters > 1 || word.iter().all(|c| tells_alone(*c)) {
-            tokens.extend(covering(&word, letters).map(of_run));
+        let of_one_kind = |a: &char, b: &char| is_of_alphabet(*a) == is_of_alphabet(*b);
+        for part in word.chunk_by(of_one_kind) {
+            // The longest say all that shorter ones say.
+            let letters = match part.len() {
+                LONG.. if is_alphabetic(part) => LONG,
+                SHORT.. if is_alphabetic(part) => SHORT,
+                PAIR.. => PAIR,
+                length => length,
+            };
+            tokens.extend(covering(part, letters).filter(|run| is_indexed(run)).map(of_run));
         }
+        let meeting = word.windows(PAIR).filter(|pair| !of_one_kind(&pair[0], &pair[1]));
+        tokens.extend(meeting.map(of_run));
     }
     tokens
 }
@@ -80,9 +81,29 @@ fn covering(word: &[char], letters: usize) -> impl Iterator<Item = &[char]> {
     runs.chain(last)
 }
 
-/// Whether a single character is indexed.
+/// Whether a run of one of the lengths that there are is indexed.
+fn is_indexed(run: &[char]) -> bool {
+    match run {
+        [c] => tells_alone(*c),
+        [_, _] => run.iter().copied().any(tells_in_pairs),
+        _ => is_alphabetic(run),
+    }
+}
+
+/// Whether a single character tells something. A letter doesn't: nearly every message has it.
 fn tells_alone(c: char) -> bool {
     !(is_of_alphabet(c) && c.is_alphabetic())
+}
+
+/// Whether a pair with this character in it tells something.
+fn tells_in_pairs(c: char) -> bool {
+    tells_alone(c) || is_written_without_spaces(c)
+}
+
+/// Whether a letter is of an alphabet whose words aren't set apart: Thai, Lao, Tibetan, Myanmar, Khmer, and those of the Tai in
+/// China and Laos (<https://www.unicode.org/reports/tr14/#SA> has most of them).
+fn is_written_without_spaces(c: char) -> bool {
+    matches!(c, '\u{e00}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{1950}'..='\u{19ff}' | '\u{1a20}'..='\u{1aaf}')
 }
 
 /// Whether all are of alphabets. Pairs of Han or Hangul tell enough, and longer runs would nearly all be different.
@@ -127,7 +148,9 @@ mod tests {
 
     #[test]
     fn words_of_alphabets_are_looked_for_by_long_runs_and_others_by_pairs() {
-        assert_eq!(looked_for("abcd ef"), runs(&["abc", "bcd", "ef"]));
+        assert_eq!(looked_for("abcd ef"), runs(&["abc", "bcd"]), "two letters are in nearly every message");
+        assert_eq!(looked_for("c# สวัสดีครับ ดี"), runs(&["c#", "สวัสด", "ีครับ", "ดี"]));
+        assert_eq!(looked_for("iphone手机x"), runs(&["iphon", "e手", "手机", "机x"]));
         assert_eq!(looked_for("abcdef"), runs(&["abcde"]), "a letter more tells little");
         assert_eq!(looked_for("abcdefghij"), runs(&["abcde", "fghij"]));
         assert_eq!(looked_for("abcdefgh"), runs(&["abcde", "defgh"]));

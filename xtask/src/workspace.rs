@@ -1,8 +1,12 @@
 //! Where the workspace lies, and cargo as run in it.
 
-use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::{env, fs};
+
+use anyhow::{Context as _, Result};
+
+use crate::exec::run;
 
 /// The folder of the workspace's `Cargo.toml`.
 pub fn root() -> PathBuf {
@@ -16,6 +20,23 @@ pub fn root() -> PathBuf {
 pub fn target_dir() -> PathBuf {
     let given = env::var_os("CARGO_TARGET_DIR").or_else(|| env::var_os("CARGO_BUILD_TARGET_DIR"));
     root().join(given.unwrap_or_else(|| "target".into()))
+}
+
+/// Tells tests where the `parlor` binary is.
+pub const PARLOR_VARIABLE: &str = "PARLOR_BIN";
+
+/// Builds `parlor` as users do, with none of the features that tests have, and gives a copy that no other build replaces. All
+/// steps that start it share this one: with other features, half the workspace would be compiled once more.
+pub fn parlor() -> Result<PathBuf> {
+    run(cargo().args(["build", "--package", "parlor"]))?;
+    let folder = target_dir().join("under-test");
+    fs::create_dir_all(&folder)?;
+    let (built, kept, new) =
+        (target_dir().join("debug/parlor"), folder.join("parlor"), folder.join("parlor.new"));
+    fs::copy(&built, &new).with_context(|| format!("cannot copy {}", built.display()))?;
+    // Where one still runs, its file can't be written to, but another may take its name.
+    fs::rename(&new, &kept)?;
+    Ok(kept)
 }
 
 /// The cargo that runs us, started in the workspace's root.

@@ -103,10 +103,10 @@ pub trait EventHandler: Send + Sync + 'static {
         let _ = (source, place, fence);
         Ok(())
     }
-    /// For how long events are gathered, to be handed over together, as long as nobody waits for the place: for handlers of
-    /// which each batch costs a transaction.
-    fn gathers(&self) -> Duration {
-        Duration::ZERO
+    /// How events are gathered, to be handed over together, as long as nobody waits for the place: for handlers of which each
+    /// batch costs a transaction.
+    fn gathers(&self) -> Gather {
+        Gather::NOTHING
     }
     /// Whether what is read in this process follows the place at a distance, as a replica does.
     fn reads_a_copy(&self) -> bool {
@@ -115,6 +115,28 @@ pub trait EventHandler: Send + Sync + 'static {
     /// How far what is read in this process has come: the place, unless [`EventHandler::reads_a_copy`].
     async fn shown(&self, source: &'static str) -> Result<Position, StoreError> {
         self.place(source).await
+    }
+}
+
+/// How a handler gathers events that nobody waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gather {
+    /// For how long at most.
+    pub time: Duration,
+    /// How many are enough, and how many are handed over at most in one go.
+    pub events: usize,
+}
+
+impl Gather {
+    /// How many events are handed over at most in one go, unless a handler says otherwise.
+    pub const EVENTS: usize = 512;
+
+    /// Each event is handed over at once, with those that are there.
+    pub const NOTHING: Self = Self::during(Duration::ZERO);
+
+    /// What comes during this time, or until there are [`Gather::EVENTS`].
+    pub const fn during(time: Duration) -> Self {
+        Self { time, events: Self::EVENTS }
     }
 }
 

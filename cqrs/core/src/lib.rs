@@ -146,7 +146,7 @@ pub use context::{Actor, Clock, Context, IdempotencyKey, SystemClock, derived_id
 pub use decision::{Decide, Decision, Outcome, PlainClaim, Reads, State};
 pub use event::{Event, NewEvent, Position, RecordedEvent, StreamId};
 pub use event_bus::{
-    EventBus, EventBusBuilder, EventBusError, EventHandler, HandlerError, Progress, Reached, RunMode,
+    EventBus, EventBusBuilder, EventBusError, EventHandler, Gather, HandlerError, Progress, Reached, RunMode,
     codec_error, while_leased,
 };
 pub use executor::{Executor, ExecutorOptions, Reply};

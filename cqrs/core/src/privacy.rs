@@ -4,6 +4,7 @@
 //! [`Personal`] and [`Plain`] mark the fields, [`Keyring`] seals and opens them, a [`KeyStore`] keeps the keys apart
 //! from what they protect.
 
+mod decoded;
 mod opened;
 
 use std::borrow::Cow;
@@ -23,6 +24,7 @@ use serde::ser::{Error as _, SerializeStruct as _};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
+use self::decoded::DecodedEvents;
 use self::opened::{Opened, OpenedFields};
 use crate::event::{Event, NewEvent, RecordedEvent};
 use crate::failure::StoreError;
@@ -99,6 +101,7 @@ pub struct Keys(Arc<AtHand>);
 struct AtHand {
     keys: Cache<Uuid, KeyState>,
     opened: OpenedFields,
+    decoded: DecodedEvents,
 }
 
 struct Scope {
@@ -415,6 +418,15 @@ pub fn decode_parts<E: DeserializeOwned>(
 
 /// Decodes a recorded event, upcasting an older version first.
 pub fn decode<E: Event>(recorded: &RecordedEvent, keys: &Keys) -> Result<E, CodecError> {
+    if let Some(event) = keys.0.decoded.get(recorded) {
+        return Ok(event);
+    }
+    let event = decode_anew(recorded, keys)?;
+    keys.0.decoded.keep(recorded, &event);
+    Ok(event)
+}
+
+fn decode_anew<E: Event>(recorded: &RecordedEvent, keys: &Keys) -> Result<E, CodecError> {
     let undecodable = |detail: String| CodecError::Undecodable {
         name: recorded.name.to_string(),
         schema: recorded.schema,
@@ -448,7 +460,11 @@ const KEYS_AT_HAND: usize = 50_000;
 impl Keyring {
     /// A keyring over `store`.
     pub fn new(store: Arc<dyn KeyStore>) -> Self {
-        let at_hand = AtHand { keys: Cache::new(KEYS_AT_HAND), opened: OpenedFields::new() };
+        let at_hand = AtHand {
+            keys: Cache::new(KEYS_AT_HAND),
+            opened: OpenedFields::new(),
+            decoded: DecodedEvents::new(),
+        };
         Self { keys: Keys(Arc::new(at_hand)), store }
     }
 
@@ -510,6 +526,9 @@ impl Keyring {
     }
 
     fn remember(&self, persons: &[Uuid], held: &[(Uuid, PersonKey)]) {
+        if persons.iter().any(|person| held.iter().all(|(of, _)| of != person)) {
+            self.keys.0.decoded.forget();
+        }
         for person in persons {
             let state = match held.iter().find(|(of, _)| of == person) {
                 Some((_, key)) => KeyState::Present(Arc::new(XChaCha20Poly1305::new(key.into()))),

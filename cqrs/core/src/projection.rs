@@ -7,6 +7,7 @@ use async_trait::async_trait;
 use uuid::Uuid;
 
 use crate::event::{Event, Position, RecordedEvent};
+use crate::event_bus::Gather;
 use crate::failure::{Failure, StoreError};
 use crate::lease::{Fence, LeaseStore};
 use crate::parked::ParkStore;
@@ -176,9 +177,9 @@ pub trait Projection: Send + Sync + 'static {
     /// Its tables.
     fn schema(&self) -> Schema;
 
-    /// For how long events may be gathered that nobody waits for; see [`EventHandler::gathers`](crate::EventHandler::gathers).
-    fn gathers(&self) -> Duration {
-        GATHER
+    /// How events may be gathered that nobody waits for; see [`EventHandler::gathers`](crate::EventHandler::gathers).
+    fn gathers(&self) -> Gather {
+        Gather::during(GATHER)
     }
 
     /// Says what an event changes. Events that don't concern the view are passed over.

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use common::{AccountEvent, Deposit, Spy, account, cx, executor};
 use cqrs_core::testing::keyring;
 use cqrs_core::{
-    Batch, EventBus, EventBusError, EventHandler, Failure, Fence, HandlerError, Incoming, LogSource,
+    Batch, EventBus, EventBusError, EventHandler, Failure, Fence, Gather, HandlerError, Incoming, LogSource,
     MemoryLog, PlaceStore as _, Position, Reactor, RunMode, StoreError,
 };
 use parking_lot::Mutex;
@@ -330,8 +330,8 @@ impl EventHandler for Batches {
     async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
         Ok(*self.place.lock())
     }
-    fn gathers(&self) -> std::time::Duration {
-        std::time::Duration::from_millis(5)
+    fn gathers(&self) -> Gather {
+        Gather { time: std::time::Duration::from_millis(5), events: 3 }
     }
     async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
         self.sizes.lock().push(batch.events.len());
@@ -368,9 +368,20 @@ async fn what_comes_close_together_is_taken_in_together_unless_somebody_waits() 
     }
     assert_eq!(*sizes.lock(), [2]);
     let began = tokio::time::Instant::now();
+    for _ in 0..3 {
+        deposit().await;
+    }
+    while reached.now() < Position(5) {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(
+        (&sizes.lock()[1..], began.elapsed()),
+        (&[3][..], std::time::Duration::ZERO),
+        "they are enough"
+    );
     let mut position = bus.position("batches", "bank").unwrap();
     deposit().await;
-    position.wait_for(|position| position.0 == 3).await.unwrap();
+    position.wait_for(|position| position.0 == 6).await.unwrap();
     assert_eq!((sizes.lock().last(), began.elapsed()), (Some(&1), std::time::Duration::ZERO));
     stop.send(true).unwrap();
     running.await.unwrap();

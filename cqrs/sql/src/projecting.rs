@@ -3,11 +3,10 @@
 use std::collections::HashMap;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use cqrs_core::{
-    Batch, EventHandler, EventSource, Fence, HandlerError, Incoming, Keyring, LeaseStore, Position,
+    Batch, EventHandler, EventSource, Fence, Gather, HandlerError, Incoming, Keyring, LeaseStore, Position,
     Projection, RecordedEvent, StoreError, Writes, codec_error,
 };
 use futures::FutureExt as _;
@@ -83,7 +82,7 @@ impl EventHandler for Projecting {
         self.projection.sources()
     }
 
-    fn gathers(&self) -> Duration {
+    fn gathers(&self) -> Gather {
         self.projection.gathers()
     }
 

@@ -8,7 +8,7 @@ use super::Passed;
 use crate::exec::run;
 use crate::kafka;
 use crate::postgres::{self, PgBouncer};
-use crate::workspace::cargo;
+use crate::workspace::{PARLOR_VARIABLE, cargo, parlor};
 
 pub(super) fn fmt() -> Result<Passed> {
     run(cargo().args(["fmt", "--all", "--check"]))?;
@@ -31,6 +31,7 @@ pub(super) fn tests() -> Result<Passed> {
     // Every failure at once: a developer who waited for the whole build wants to know all of them.
     tests.args(["test", "--workspace", "--no-fail-fast"]);
     tests.env(kafka::NODE_VARIABLE, env::current_exe()?);
+    tests.env(PARLOR_VARIABLE, parlor()?);
 
     let given = named(postgres::URL_VARIABLE);
     let server = if given.is_some() { None } else { Some(postgres::Throwaway::start()?) };

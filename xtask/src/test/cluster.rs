@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use super::Passed;
 use crate::exec::run;
-use crate::workspace::cargo;
+use crate::workspace::{PARLOR_VARIABLE, cargo, parlor};
 use crate::{kafka, postgres};
 
 /// What happens to a cluster when something dies. Two at a time would be fourteen processes on two cores.
@@ -31,11 +31,13 @@ fn run_on_cluster(targets: &[(&str, &[&str])]) -> Result<Passed> {
         Some(address) => address,
         None => broker.insert(kafka::Throwaway::start()?).address(),
     };
+    let binary = parlor()?;
     let tests = |(target, filter): &(&str, &[&str])| -> Result<()> {
         run(cargo()
             .args(["test", "--workspace", "--no-fail-fast", "--test", target, "--"])
             .args(*filter)
             .env("PARLOR_TEST_TARGET", "cluster")
+            .env(PARLOR_VARIABLE, &binary)
             .env(postgres::URL_VARIABLE, &url)
             .env(kafka::BROKER_VARIABLE, &address)
             .env(kafka::NODE_VARIABLE, env::current_exe()?))

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Passed;
 use crate::debian;
 use crate::exec::{output, run};
-use crate::workspace::{cargo, root, target_dir};
+use crate::workspace::{PARLOR_VARIABLE, parlor, root};
 
 /// The oldest release of Node that has what the tests use.
 const OLDEST_NODE: u32 = 20;
@@ -20,8 +20,7 @@ const PACKAGES: &[&str] = &["clients/typescript", "web/tests"];
 pub(super) fn web() -> Result<Passed> {
     need_node()?;
     let chromium = chromium()?;
-    run(cargo().args(["build", "--package", "parlor"]))?;
-    let binary = target_dir().join("debug").join("parlor");
+    let binary = parlor()?;
     for package in PACKAGES {
         let npm = || {
             let mut npm = Command::new("npm");
@@ -32,7 +31,10 @@ pub(super) fn web() -> Result<Passed> {
         run(npm().args(["ci", "--no-audit", "--no-fund"]))?;
         run(npm().args(["run", "--silent", "check"]))?;
         let mut tests = npm();
-        run(tests.args(["run", "--silent", "test"]).env("PARLOR_BIN", &binary).env("CHROMIUM", &chromium))?;
+        run(tests
+            .args(["run", "--silent", "test"])
+            .env(PARLOR_VARIABLE, &binary)
+            .env("CHROMIUM", &chromium))?;
     }
     let version = output(Command::new(&chromium).arg("--version")).unwrap_or_default();
     Ok(Passed { note: Some(format!("in {version}")) })

@@ -9,13 +9,11 @@ use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
 use super::tenure::Tenure;
-use super::{EventHandler, HandlerError, Progress, panic_message};
+use super::{EventHandler, Gather, HandlerError, Progress, panic_message};
 use crate::event::Position;
 use crate::lease::Fence;
 use crate::source::EventSource;
 
-/// How many events are handed over at most in one go.
-const BATCH: usize = 512;
 /// The first wait between two tries of a handler that fails; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// The longest wait between two tries of a handler that fails.
@@ -188,10 +186,10 @@ impl Follower {
                 self.handler.idle(source, place, fence).await?;
                 self.error.lock().take();
             }
-            self.gather(&head, place).await;
+            self.gather(&mut head, place).await;
             let batch = self
                 .source
-                .read(place, BATCH)
+                .read(place, self.handler.gathers().events)
                 .await
                 .map_err(|error| HandlerError::store(Position(place.0 + 1), &error))?;
             if batch.upto <= place {
@@ -227,15 +225,17 @@ impl Follower {
     }
 
     /// Lets what comes close together be taken in together, unless somebody waits for it or there is enough.
-    async fn gather(&self, head: &watch::Receiver<Position>, place: Position) {
-        let gathers = self.handler.gathers();
-        let enough = head.borrow().0.saturating_sub(place.0) >= BATCH as u64;
-        if gathers.is_zero() || enough || self.position.receiver_count() > 0 {
+    async fn gather(&self, head: &mut watch::Receiver<Position>, place: Position) {
+        let Gather { time, events } = self.handler.gathers();
+        if time.is_zero() || self.position.receiver_count() > 0 {
             return;
         }
+        let enough = Position(place.0 + events as u64);
         tokio::select! {
-            () = tokio::time::sleep(gathers) => {}
+            biased;
+            _ = head.wait_for(|head| *head >= enough) => {}
             () = self.waited_for.notified() => {}
+            () = tokio::time::sleep(time) => {}
         }
     }
 

@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::Instrument as _;
 use uuid::Uuid;
 
-use super::{EventHandler, HandlerError, codec_error, panic_message};
+use super::{EventHandler, Gather, HandlerError, codec_error, panic_message};
 use crate::event::{Position, RecordedEvent};
 use crate::failure::{Failure, StoreError};
 use crate::lease::{Fence, LeaseStore};
@@ -101,8 +101,8 @@ impl<R: Reactor> EventHandler for Reacting<R> {
         self.reactor.sources()
     }
 
-    fn gathers(&self) -> Duration {
-        GATHER
+    fn gathers(&self) -> Gather {
+        Gather::during(GATHER)
     }
 
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {

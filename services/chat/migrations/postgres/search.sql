@@ -44,5 +44,5 @@ CREATE TABLE {p}search_tokens (
   bucket INTEGER NOT NULL, -- of the conversation
   tokens INTEGER[] NOT NULL -- of the message, and of the ranges that the row is in
 );
--- Every search reads the list of what isn't in the index yet, so that is kept short.
-CREATE INDEX {p}search_tokens_index ON {p}search_tokens USING gin (tokens) WITH (gin_pending_list_limit = 256);
+-- The list of what isn't in the index yet, which every search reads, is emptied with each step that fills it.
+CREATE INDEX {p}search_tokens_index ON {p}search_tokens USING gin (tokens) WITH (gin_pending_list_limit = 16384);

@@ -14,8 +14,8 @@ mod tokens;
 use std::time::Duration;
 
 use cqrs_core::{
-    Aggregate as _, CodecError, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, Sql, Value,
-    Writes, params,
+    Aggregate as _, CodecError, Gather, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema,
+    Sql, Value, Writes, params,
 };
 use cqrs_sql::{SqlReadRepository, Views};
 use jiff::Timestamp;
@@ -116,7 +116,7 @@ impl Projection for SearchProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 4,
+            version: 5,
             sqlite: include_str!("../../migrations/sqlite/search.sql"),
             postgres: include_str!("../../migrations/postgres/search.sql"),
             tables: &[
@@ -129,9 +129,9 @@ impl Projection for SearchProjection {
         }
     }
 
-    /// An index takes many texts in at once with less work, and whoever searches right after sending waits for theirs.
-    fn gathers(&self) -> Duration {
-        Duration::from_millis(50)
+    /// An index takes many texts in at once with much less work, and whoever searches right after sending waits for theirs.
+    fn gathers(&self) -> Gather {
+        Gather { time: Duration::from_secs(1), events: 4_096 }
     }
 
     fn project(&self, event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError> {
