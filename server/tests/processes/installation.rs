@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
@@ -46,7 +47,7 @@ fn named(variable: &str) -> Option<String> {
     value
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -99,6 +100,30 @@ impl Installation {
         client.batch_execute(statement).await.unwrap();
         drop(client);
         running.await.unwrap().unwrap();
+    }
+
+    /// What carries connections on to the real one.
+    pub async fn forward(port: u16, to: String) -> JoinHandle<()> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let to = to.clone();
+                tokio::spawn(async move {
+                    let mut far = tokio::net::TcpStream::connect(to).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        })
+    }
+
+    /// Where Kafka listens.
+    pub fn kafka(&self) -> &str {
+        &self.kafka
+    }
+
+    /// What a process has written to its log.
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.data(name).with_extension("log")).unwrap_or_default()
     }
 
     /// The database's URL, at another address if one is given.
@@ -239,7 +264,7 @@ impl Installation {
 
     fn logs(&self) -> String {
         let tail = |name: &&str| {
-            let log = fs::read_to_string(self.data(name).with_extension("log")).unwrap_or_default();
+            let log = self.log(name);
             let lines: Vec<_> = log.lines().collect();
             format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(25)..].join("\n"))
         };

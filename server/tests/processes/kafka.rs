@@ -1,0 +1,38 @@
+//! What processes do about a Kafka that isn't there.
+
+use serde_json::json;
+
+use crate::installation::{Installation, free_port, until};
+use crate::{profiled, registers};
+
+#[tokio::test]
+async fn a_kafka_that_is_not_there_yet_is_named_and_waited_for() {
+    let Some(mut all) = Installation::new().await else { return };
+    let (port, brokers) = (free_port(), "PARLOR_KAFKA_BROKERS");
+    let nowhere = format!("127.0.0.1:{port}");
+    all.start("auth", &["auth"]);
+    all.start_with("user", &["user"], &[(brokers, nowhere.clone())]);
+    let unready = until("it is live, and not ready", async || {
+        let answer = all.try_call("user", "GET", "/health/ready", None, &[], None).await?;
+        answer.body["kafka"].to_string().contains(&nowhere).then_some(answer)
+    })
+    .await;
+    assert_eq!((unready.status, &unready.body["status"]), (503, &json!("unready")));
+    assert!(unready.body["missing"].to_string().contains("auth yet, by Kafka"), "{unready:?}");
+    assert_eq!(all.call("user", "GET", "/health/live", None, &[], None).await.status, 200);
+    // Said once and again, each time in a line that names the brokers.
+    let said = |log: &str| {
+        log.lines().filter(|line| line.contains("no Kafka broker answers") && line.contains(&nowhere)).count()
+    };
+    until("it is said, and said again", async || (said(&all.log("user")) >= 2).then_some(())).await;
+    // What takes no other service is done meanwhile.
+    all.ready("auth").await;
+    let ann = registers(&all, "Ann").await;
+
+    // Now it comes.
+    let forwarding = Installation::forward(port, all.kafka().to_owned()).await;
+    all.ready("user").await;
+    profiled(&all, &ann).await;
+    until("that is said, too", async || all.log("user").contains("Kafka answers again").then_some(())).await;
+    forwarding.abort();
+}
