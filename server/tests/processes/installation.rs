@@ -121,6 +121,11 @@ impl Installation {
         &self.kafka
     }
 
+    /// The topic of a service's public events.
+    pub fn topic(&self, service: &str) -> String {
+        format!("{}.{service}.v1", self.id)
+    }
+
     /// What a process has written to its log.
     pub fn log(&self, name: &str) -> String {
         fs::read_to_string(self.data(name).with_extension("log")).unwrap_or_default()

@@ -1,9 +1,11 @@
-//! What processes do about a Kafka that isn't there.
+//! What processes do about a Kafka that isn't there, and about topics that hold what they shouldn't.
 
+use rdkafka::ClientConfig;
+use rdkafka::producer::{FutureProducer, FutureRecord};
 use serde_json::json;
 
-use crate::installation::{Installation, free_port, until};
-use crate::{profiled, registers};
+use crate::installation::{Installation, PATIENCE, free_port, until};
+use crate::{begins, profiled, registers};
 
 #[tokio::test]
 async fn a_kafka_that_is_not_there_yet_is_named_and_waited_for() {
@@ -35,4 +37,36 @@ async fn a_kafka_that_is_not_there_yet_is_named_and_waited_for() {
     profiled(&all, &ann).await;
     until("that is said, too", async || all.log("user").contains("Kafka answers again").then_some(())).await;
     forwarding.abort();
+}
+
+#[tokio::test]
+async fn a_foreign_record_is_set_aside_shown_to_operators_and_given_up_by_them() {
+    let Some(all) = Installation::of_four().await else { return };
+    let ann = registers(&all, "Ann").await;
+    profiled(&all, &ann).await;
+    let producer: FutureProducer =
+        ClientConfig::new().set("bootstrap.servers", all.kafka()).create().unwrap();
+    let topic = all.topic("user");
+    let foreign = FutureRecord::<str, str>::to(&topic).key("who").payload("no event of Parlor's");
+    producer.send(foreign, PATIENCE).await.unwrap();
+
+    // Chat follows the topic: it sets the record aside, and goes on with what comes behind.
+    let parked = until("it is parked", async || {
+        let (well, said) = all.operate("chat", &["parked", "list"]);
+        assert!(well, "{said}");
+        said.lines().find(|line| line.contains("(no event)")).map(str::to_owned)
+    })
+    .await;
+    assert!(parked.contains(&topic) && parked.contains("ce_type is missing"), "{parked}");
+    let bob = registers(&all, "Bob").await;
+    let begun = begins(&all, &ann, &bob, &[&bob.written]).await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+
+    let id = parked.split_whitespace().next().unwrap();
+    let (well, said) = all.operate("chat", &["parked", "retry", id]);
+    assert!(!well && said.contains("is no event"), "there is nothing to try: {said}");
+    let (well, said) = all.operate("chat", &["parked", "drop", id]);
+    assert!(well && said.contains("given up"), "{said}");
+    let (well, said) = all.operate("chat", &["parked", "list"]);
+    assert!(well && said.contains("Nothing is parked"), "{said}");
 }
