@@ -95,11 +95,29 @@ impl Installation {
     }
 
     async fn sql(&self, statement: &str) {
+        self.try_sql(statement).await.unwrap();
+    }
+
+    async fn try_sql(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
         let (client, connection) = tokio_postgres::connect(&self.postgres, NoTls).await.unwrap();
         let running = tokio::spawn(connection);
-        client.batch_execute(statement).await.unwrap();
+        let done = client.batch_execute(statement).await;
         drop(client);
         running.await.unwrap().unwrap();
+        done
+    }
+
+    /// Copies the database of processes that were killed; it is there until [`Installation::put_back`].
+    pub async fn copy(&self) {
+        let copied = format!("CREATE DATABASE {0}_older TEMPLATE {0}", self.id);
+        // PostgreSQL notices by and by that nobody is connected any more.
+        until("the database is copied", async || self.try_sql(&copied).await.ok()).await;
+    }
+
+    /// Puts the copy in the database's place.
+    pub async fn put_back(&self) {
+        self.sql(&format!("DROP DATABASE {} WITH (FORCE)", self.id)).await;
+        self.sql(&format!("ALTER DATABASE {0}_older RENAME TO {0}", self.id)).await;
     }
 
     /// What carries connections on to the real one.
@@ -129,6 +147,12 @@ impl Installation {
     /// What a process has written to its log.
     pub fn log(&self, name: &str) -> String {
         fs::read_to_string(self.data(name).with_extension("log")).unwrap_or_default()
+    }
+
+    /// Whether a process has ended by itself, and well.
+    pub fn ended(&mut self, name: &str) -> Option<bool> {
+        let child = self.processes.get_mut(name).and_then(|process| process.child.as_mut()).unwrap();
+        child.try_wait().unwrap().map(|status| status.success())
     }
 
     /// The database's URL, at another address if one is given.
@@ -296,6 +320,7 @@ impl Drop for Installation {
                 if let Ok((client, connection)) = tokio_postgres::connect(&url, NoTls).await {
                     tokio::spawn(connection);
                     let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {id} WITH (FORCE)")).await;
+                    let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {id}_older")).await;
                 }
             });
         });

@@ -70,3 +70,42 @@ async fn a_foreign_record_is_set_aside_shown_to_operators_and_given_up_by_them()
     let (well, said) = all.operate("chat", &["parked", "list"]);
     assert!(well && said.contains("Nothing is parked"), "{said}");
 }
+
+#[tokio::test]
+async fn a_database_older_than_what_kafka_has_of_it_stops_the_start() {
+    let Some(mut all) = Installation::new().await else { return };
+    let start = |all: &mut Installation| {
+        for service in ["auth", "user"] {
+            all.start(service, &[service]);
+        }
+    };
+    start(&mut all);
+    profiled(&all, &{
+        all.ready("auth").await;
+        registers(&all, "Ann").await
+    })
+    .await;
+    for service in ["auth", "user"] {
+        all.kill(service);
+    }
+    all.copy().await;
+    start(&mut all);
+    all.ready("auth").await;
+    // It has gone through Kafka to the user service and back.
+    profiled(&all, &registers(&all, "Bob").await).await;
+    for service in ["auth", "user"] {
+        all.kill(service);
+    }
+
+    // Logs and views alike are of before: nothing in the database contradicts anything else in it.
+    all.put_back().await;
+    start(&mut all);
+    for service in ["auth", "user"] {
+        let well = until(&format!("{service} gives up"), async || all.ended(service)).await;
+        assert!(!well);
+        let log = all.log(service);
+        for said in [format!("the log {service} ends at"), all.topic(service), "parlor restore".to_owned()] {
+            assert!(log.contains(&said), "{said:?} is missing in {log}");
+        }
+    }
+}
