@@ -167,3 +167,39 @@ async fn two_processes_of_one_service_answer_for_each_other_and_one_answers_quer
     let refused = all.call("chat-queries", "POST", &path, Some(&ann.token), &[], body).await;
     assert_eq!((refused.status, &refused.body["code"]), (421, &json!("misdirected-request")));
 }
+
+#[tokio::test]
+async fn a_process_for_commands_and_one_for_queries_are_a_service_together() {
+    let Some(mut all) = Installation::new().await else { return };
+    let processes: [(&str, &[&str]); 4] = [
+        ("auth", &["auth"]),
+        ("user", &["user"]),
+        ("chat", &["chat", "--only", "commands"]),
+        ("chat-queries", &["chat", "--only", "queries"]),
+    ];
+    for (name, arguments) in processes {
+        all.start(name, arguments);
+    }
+    for (name, _) in processes {
+        all.ready(name).await;
+    }
+    let (ann, bob) = (registers(&all, "Ann").await, registers(&all, "Bob").await);
+    let begun = begins(&all, &ann, &bob, &[&ann.written, &bob.written]).await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let path = format!("/v1/conversations/{}/messages", begun.body["id"].as_str().unwrap());
+    for n in 0..10 {
+        let body = Some(json!({"content": format!("message {n}")}));
+        let sent = all.call("chat", "POST", &path, Some(&ann.token), &[], body).await;
+        assert_eq!(sent.status, 201, "{sent:?}");
+        // The process that answers commands keeps the views that the other one reads.
+        let page =
+            all.call("chat-queries", "GET", &path, Some(&bob.token), &[&sent.position.unwrap()], None).await;
+        assert_eq!(page.body["items"][0]["id"], sent.body["id"], "{page:?}");
+    }
+    let misdirected = json!("misdirected-request");
+    let asked = all.call("chat", "GET", &path, Some(&bob.token), &[], None).await;
+    assert_eq!((asked.status, &asked.body["code"]), (421, &misdirected));
+    let said = Some(json!({"content": "no"}));
+    let said = all.call("chat-queries", "POST", &path, Some(&ann.token), &[], said).await;
+    assert_eq!((said.status, &said.body["code"]), (421, &misdirected));
+}
