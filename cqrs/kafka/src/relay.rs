@@ -137,7 +137,7 @@ impl Relay {
     /// Looks how far the reactors have come. What they made of it stands in the log by then, up to its newest position at
     /// most; it can be said once that is out.
     async fn look(&self, state: &mut State) -> Result<(), HandlerError> {
-        let position = state.session.as_ref().map_or(Position(0), |session| session.position());
+        let position = state.session.as_ref().map_or(Position(0), Session::position);
         let due = state.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
         if due && state.coming.is_none() && !self.upstream.is_empty() {
             state.looked = Some(Instant::now());

@@ -90,7 +90,7 @@ impl Kafka {
         match tokio::time::timeout(LOOKED_FOR, try_join_all(looking)).await {
             Ok(Ok(found)) => return found.into_iter().flatten().next(),
             Ok(Err(error)) => {
-                tracing::warn!(%error, "what Kafka has of the logs is looked at when the relay starts")
+                tracing::warn!(%error, "what Kafka has of the logs isn't told now; the relay looks at it");
             }
             Err(_) => {
                 let seconds = LOOKED_FOR.as_secs();
