@@ -40,6 +40,13 @@ pub trait EventSource: Send + Sync + 'static {
     async fn newest(&self) -> Result<Position, StoreError> {
         Ok(*self.head().borrow())
     }
+    /// The id of the event at `position` of the log behind it, as it is made public or would be: two copies of a log that have
+    /// the same one there have the same history up to it. `None` if nothing stands there, or only what isn't told here.
+    async fn event_id(&self, position: Position) -> Result<Option<Uuid>, StoreError> {
+        let Some(before) = position.0.checked_sub(1) else { return Ok(None) };
+        let batch = self.read(Position(before), 1).await?;
+        Ok(batch.events.first().filter(|event| event.position == position).map(|event| event.id))
+    }
     /// What is known of `log`, a log whose events the service behind this source turns into events of its own; `None` if it
     /// doesn't, or if that is known in this process anyway.
     fn covered(&self, log: &str) -> Option<watch::Receiver<Covered>> {
@@ -243,5 +250,9 @@ impl<P: Publisher> EventSource for PublicSource<P> {
     }
     async fn newest(&self) -> Result<Position, StoreError> {
         self.log.newest().await
+    }
+    async fn event_id(&self, position: Position) -> Result<Option<Uuid>, StoreError> {
+        let found = self.log.read_at(&[position]).await?;
+        Ok(found.first().map(|event| public_id(event.id)))
     }
 }

@@ -30,6 +30,7 @@
 
 mod cluster;
 mod far;
+mod history;
 mod mark;
 mod marks;
 mod merge;
@@ -44,6 +45,7 @@ mod tail;
 mod window;
 
 pub use cluster::Cluster;
+pub use history::{OtherHistory, other_history};
 pub use notes::KafkaNotes;
 pub use relay::{NAME as RELAY, Relay, Upstream};
 pub use settings::{KafkaSettings, SecurityProtocol, SettingsError};

@@ -34,6 +34,10 @@ pub(crate) struct Mark {
     pub(crate) session: i64,
     /// All events of the log up to this have been published.
     pub(crate) position: Position,
+    /// The id of the log's event at that position, by which a log that went on from an older copy of itself is told; older
+    /// relays didn't say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) last: Option<Uuid>,
     /// By partition, the offset behind the last of them.
     pub(crate) ends: Vec<i64>,
     /// What that covers of other logs.
@@ -185,7 +189,7 @@ mod tests {
     fn mark(session: i64, position: u64) -> MarkRecord {
         let position = Position(position);
         let ends = vec![position.0 as i64, session];
-        MarkRecord::Mark(Mark { epoch: EPOCH, session, position, ends, upstream: Vec::new() })
+        MarkRecord::Mark(Mark { epoch: EPOCH, session, position, last: None, ends, upstream: Vec::new() })
     }
 
     fn opening(epoch: Uuid) -> MarkRecord {
@@ -202,6 +206,16 @@ mod tests {
         assert!(matches!(marks.take(4, mark(2, 11)), Taken::Further(_)));
         assert_eq!(marks.take(5, mark(2, 10)), Taken::Past(2), "nor does one that is behind");
         assert_eq!(marks.newest().unwrap().position, Position(11));
+    }
+
+    #[test]
+    fn a_watermark_of_an_older_relay_is_read_without_the_id_that_it_lacks() {
+        let older = format!(r#"{{"epoch":"{EPOCH}","session":0,"position":7,"ends":[3]}}"#);
+        let read: Mark = serde_json::from_str(&older).unwrap();
+        assert_eq!((read.position, read.last), (Position(7), None));
+        let newer = Mark { last: Some(Uuid::from_u128(9)), ..read };
+        let written = serde_json::to_string(&newer).unwrap();
+        assert_eq!(serde_json::from_str::<Mark>(&written).unwrap(), newer);
     }
 
     #[test]

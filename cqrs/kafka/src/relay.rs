@@ -99,42 +99,45 @@ impl Relay {
         // Until this has come to its end, the next batch needn't be the one that follows what is out.
         let in_step = std::mem::take(&mut state.in_step);
         if state.session.is_none() {
-            let newest =
-                self.source.newest().await.map_err(|error| HandlerError::store(Position(0), &error))?;
-            state.session = Some(Session::open(&self.target, self.source.epoch(), newest).await?);
+            state.session = Some(Session::open(&self.target, &*self.source).await?);
             state.looked = None;
         }
         self.look(state).await?;
         let Some(session) = state.session.as_mut() else { return Ok(()) };
-        while session.position < next.upto {
-            let at = Position(session.position.0 + 1);
+        while session.position() < next.upto {
+            let at = Position(session.position().0 + 1);
             let failed = |error: StoreError| HandlerError::store(at, &error);
             let read;
             let batch = if in_step {
                 next
             } else {
-                read = self.source.read(session.position, STEP).await.map_err(failed)?;
+                read = self.source.read(session.position(), STEP).await.map_err(failed)?;
                 &read
             };
             session.publish(&batch.events).await.map_err(failed)?;
-            if batch.upto <= session.position {
+            if batch.upto <= session.position() {
                 break;
             }
-            session.position = batch.upto;
-            if state.coming.as_ref().is_some_and(|(_, needed)| *needed <= session.position) {
+            let last = match batch.events.last().filter(|event| event.position == batch.upto) {
+                Some(event) => Some(event.id),
+                // What stands there isn't public.
+                None => self.source.event_id(batch.upto).await.map_err(failed)?,
+            };
+            session.moved_to(batch.upto, last);
+            if state.coming.as_ref().is_some_and(|(_, needed)| *needed <= session.position()) {
                 state.covered = state.coming.take().unwrap_or_default().0;
             }
             session.mark(&state.covered).await?;
         }
         session.mark(&state.covered).await?;
-        state.in_step = session.position == next.upto;
+        state.in_step = session.position() == next.upto;
         Ok(())
     }
 
     /// Looks how far the reactors have come. What they made of it stands in the log by then, up to its newest position at
     /// most; it can be said once that is out.
     async fn look(&self, state: &mut State) -> Result<(), HandlerError> {
-        let position = state.session.as_ref().map_or(Position(0), |session| session.position);
+        let position = state.session.as_ref().map_or(Position(0), Session::position);
         let due = state.looked.is_none_or(|looked| looked.elapsed() >= LOOK);
         if due && state.coming.is_none() && !self.upstream.is_empty() {
             state.looked = Some(Instant::now());

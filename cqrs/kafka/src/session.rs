@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cqrs_core::{Clock, HandlerError, Position, RecordedEvent, SpanId, StoreError};
+use cqrs_core::{Clock, EventSource, HandlerError, Position, RecordedEvent, SpanId, StoreError};
 use futures::future::try_join_all;
 use rdkafka::producer::{FutureProducer, FutureRecord};
 use rdkafka::util::Timeout;
@@ -10,6 +10,7 @@ use tracing::Instrument as _;
 use uuid::Uuid;
 
 use crate::cluster::{Cluster, Consumer, Quiet, blocking, store_error};
+use crate::history::compare;
 use crate::mark::{Mark, MarkRecord, Marks, Opening, Upstream};
 use crate::marks::{bounds, partitions, read_marks};
 use crate::partition::partition_of;
@@ -36,18 +37,17 @@ pub(crate) struct Session {
     last_mark: i64,
     ends: Vec<i64>,
     /// Everything up to here is out.
-    pub(crate) position: Position,
+    position: Position,
+    /// The id of the log's event there.
+    last: Option<Uuid>,
     /// What has been said: how far, and of which other logs.
     said: Option<(Position, Vec<Upstream>)>,
 }
 
 impl Session {
-    /// Opens a session for the log of `epoch`, whose newest position is `newest`.
-    pub(crate) async fn open(
-        target: &Arc<Target>,
-        epoch: Uuid,
-        newest: Position,
-    ) -> Result<Self, HandlerError> {
+    /// Opens a session for the log behind `source`, unless the topic holds the events of another one.
+    pub(crate) async fn open(target: &Arc<Target>, source: &dyn EventSource) -> Result<Self, HandlerError> {
+        let epoch = source.epoch();
         let failed = |error: StoreError| HandlerError::store(Position(0), &error);
         let cluster = &target.cluster;
         cluster.ensure_topics(target.service).await.map_err(failed)?;
@@ -60,11 +60,12 @@ impl Session {
 
         let mut marks = Marks::default();
         let next = learn(target, &reader, &mut marks, epoch, 0).await?;
-        if let Some(mark) = marks.newest().filter(|mark| mark.position > newest) {
+        if let Some(mark) = marks.newest()
+            && let Some(other) = compare(source, mark, &target.topic).await.map_err(failed)?
+        {
             return Err(refusal(format!(
-                "the log ends at {newest}, but {} was published to {}: the log is an older copy of itself. Restore it with \
-                 `parlor restore`, which gives it a new epoch, or from a newer backup",
-                mark.position, target.topic
+                "{other}: the log is an older copy of itself, or went on from one. Restore it with `parlor restore`, which gives it \
+                 a new epoch, or from a newer backup"
             )));
         }
         let opening = MarkRecord::Opening(Opening { epoch });
@@ -74,6 +75,11 @@ impl Session {
 
         let ends = measure(target, &reader, &marks).await.map_err(failed)?;
         let position = marks.newest().map_or(Position(0), |mark| mark.position);
+        let said = marks.newest().and_then(|mark| mark.last);
+        let last = match said {
+            None => source.event_id(position).await.map_err(failed)?,
+            said => said,
+        };
         let mut session = Self {
             target: target.clone(),
             producer,
@@ -83,12 +89,23 @@ impl Session {
             last_mark: number,
             ends,
             position,
+            last,
             said: None,
         };
         let upstream = marks.newest().map_or_else(Vec::new, |mark| mark.upstream.clone());
         session.mark(&upstream).await?;
         tracing::info!(topic = target.topic, %position, session = number, "the relay publishes");
         Ok(session)
+    }
+
+    /// Everything up to here is out.
+    pub(crate) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Takes note that everything up to `position` is out, where the log's event is `last`.
+    pub(crate) fn moved_to(&mut self, position: Position, last: Option<Uuid>) {
+        (self.position, self.last) = (position, last);
     }
 
     /// Publishes events and waits until every one of them is kept.
@@ -135,6 +152,7 @@ impl Session {
             epoch: self.epoch,
             session: self.number,
             position: self.position,
+            last: self.last,
             ends: self.ends.clone(),
             upstream: upstream.to_vec(),
         });

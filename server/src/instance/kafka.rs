@@ -3,14 +3,22 @@
 
 use std::fs;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cqrs_core::{EventSource, StoreError};
-use cqrs_kafka::{Cluster, KafkaNotes, KafkaSettings, KafkaSource, Relay, SourceOptions, Upstream};
+use cqrs_kafka::{
+    Cluster, KafkaNotes, KafkaSettings, KafkaSource, OtherHistory, Relay, SourceOptions, Upstream,
+    other_history,
+};
 use cqrs_sql::{ServiceStore, SqlLog};
+use futures::future::try_join_all;
 
 use super::{Ground, OpenError, Sources};
 use crate::config::{Config, SecurityProtocol};
 use crate::roles::{Roles, ServiceName};
+
+/// How long a start waits for Kafka to say what it has of the process's logs.
+const LOOKED_FOR: Duration = Duration::from_secs(3);
 
 /// Parlor's use of the brokers. Cheap to clone.
 #[derive(Clone)]
@@ -73,6 +81,25 @@ impl Kafka {
         let upstream = upstream.collect();
         let clock = ground.clock.clone();
         Ok(Relay::new(self.cluster.clone(), clock, service.public_source(), own, store.log.clone(), upstream))
+    }
+
+    /// Whether one of the logs behind `sources`, this process's own, is an older copy of what Kafka has of it, whether it has
+    /// gone on since or not. Where Kafka doesn't answer soon, the process starts without knowing; the relay looks as well.
+    pub(super) async fn other_history(&self, sources: &[Arc<dyn EventSource>]) -> Option<OtherHistory> {
+        let looking = sources.iter().map(|source| other_history(&self.cluster, &**source));
+        match tokio::time::timeout(LOOKED_FOR, try_join_all(looking)).await {
+            Ok(Ok(found)) => return found.into_iter().flatten().next(),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "what Kafka has of the logs isn't told now; the relay looks at it");
+            }
+            Err(_) => {
+                let seconds = LOOKED_FOR.as_secs();
+                tracing::warn!(
+                    "what Kafka has of the logs wasn't told within {seconds} s; the relay looks at it"
+                );
+            }
+        }
+        None
     }
 
     /// By which the processes of a service tell each other what passes.

@@ -14,6 +14,7 @@ use cqrs_core::{
     StoreError,
 };
 use cqrs_http::{Authenticator, Edge, EdgeParts, HttpOptions, Routes};
+use cqrs_kafka::OtherHistory;
 use cqrs_sql::ServiceStore;
 use cqrs_sql::transfer::OlderLog;
 use parlor_auth::mail::OutboxWorker;
@@ -81,6 +82,12 @@ pub enum OpenError {
          make an instance of a whole backup with parlor restore"
     )]
     OlderLog(OlderLog),
+    /// A log that isn't the one that was published.
+    #[error(
+        "{0}: an older copy of the log was put in its place, and other services have heard what isn't in it. Put the newer one \
+         back, or make an instance of a whole backup with parlor restore"
+    )]
+    OtherHistory(OtherHistory),
     /// A defect: an event handler without its source.
     #[error(transparent)]
     EventHandlers(#[from] EventBusError),

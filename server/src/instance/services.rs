@@ -81,6 +81,11 @@ pub(super) async fn assemble(
         sources.add(&ground, *service, store);
     }
     if let Some(kafka) = &mut kafka {
+        if roles.handle_events()
+            && let Some(other) = kafka.other_history(&sources.own_public()).await
+        {
+            return Err(OpenError::OtherHistory(other));
+        }
         sources.add_elsewhere(kafka, roles);
         // One of the process's services keeps what is no event, for `parlor parked`.
         if let Some((_, store)) = stores.first() {

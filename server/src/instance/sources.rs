@@ -51,6 +51,11 @@ impl Sources {
         self.public.get(service.name()).or_else(|| self.elsewhere.get(service.name()))
     }
 
+    /// What the process's own services make public.
+    pub(super) fn own_public(&self) -> Vec<Arc<dyn EventSource>> {
+        self.public.values().cloned().collect()
+    }
+
     /// All public events that are heard of.
     pub fn public(&self) -> Vec<Arc<dyn EventSource>> {
         self.public.values().chain(self.elsewhere.values()).cloned().collect()

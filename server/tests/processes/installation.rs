@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_postgres::NoTls;
 use uuid::Uuid;
@@ -46,7 +47,7 @@ fn named(variable: &str) -> Option<String> {
     value
 }
 
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
@@ -94,11 +95,64 @@ impl Installation {
     }
 
     async fn sql(&self, statement: &str) {
+        self.try_sql(statement).await.unwrap();
+    }
+
+    async fn try_sql(&self, statement: &str) -> Result<(), tokio_postgres::Error> {
         let (client, connection) = tokio_postgres::connect(&self.postgres, NoTls).await.unwrap();
         let running = tokio::spawn(connection);
-        client.batch_execute(statement).await.unwrap();
+        let done = client.batch_execute(statement).await;
         drop(client);
         running.await.unwrap().unwrap();
+        done
+    }
+
+    /// Copies the database of processes that were killed; it is there until [`Installation::put_back`].
+    pub async fn copy(&self) {
+        let copied = format!("CREATE DATABASE {0}_older TEMPLATE {0}", self.id);
+        // PostgreSQL notices by and by that nobody is connected any more.
+        until("the database is copied", async || self.try_sql(&copied).await.ok()).await;
+    }
+
+    /// Puts the copy in the database's place.
+    pub async fn put_back(&self) {
+        self.sql(&format!("DROP DATABASE {} WITH (FORCE)", self.id)).await;
+        self.sql(&format!("ALTER DATABASE {0}_older RENAME TO {0}", self.id)).await;
+    }
+
+    /// What carries connections on to the real one.
+    pub async fn forward(port: u16, to: String) -> JoinHandle<()> {
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut near, _)) = listener.accept().await {
+                let to = to.clone();
+                tokio::spawn(async move {
+                    let mut far = tokio::net::TcpStream::connect(to).await.unwrap();
+                    let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
+                });
+            }
+        })
+    }
+
+    /// Where Kafka listens.
+    pub fn kafka(&self) -> &str {
+        &self.kafka
+    }
+
+    /// The topic of a service's public events.
+    pub fn topic(&self, service: &str) -> String {
+        format!("{}.{service}.v1", self.id)
+    }
+
+    /// What a process has written to its log.
+    pub fn log(&self, name: &str) -> String {
+        fs::read_to_string(self.data(name).with_extension("log")).unwrap_or_default()
+    }
+
+    /// Whether a process has ended by itself, and well.
+    pub fn ended(&mut self, name: &str) -> Option<bool> {
+        let child = self.processes.get_mut(name).and_then(|process| process.child.as_mut()).unwrap();
+        child.try_wait().unwrap().map(|status| status.success())
     }
 
     /// The database's URL, at another address if one is given.
@@ -239,7 +293,7 @@ impl Installation {
 
     fn logs(&self) -> String {
         let tail = |name: &&str| {
-            let log = fs::read_to_string(self.data(name).with_extension("log")).unwrap_or_default();
+            let log = self.log(name);
             let lines: Vec<_> = log.lines().collect();
             format!("--- {name}\n{}\n", lines[lines.len().saturating_sub(25)..].join("\n"))
         };
@@ -266,6 +320,7 @@ impl Drop for Installation {
                 if let Ok((client, connection)) = tokio_postgres::connect(&url, NoTls).await {
                     tokio::spawn(connection);
                     let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {id} WITH (FORCE)")).await;
+                    let _ = client.batch_execute(&format!("DROP DATABASE IF EXISTS {id}_older")).await;
                 }
             });
         });

@@ -3,10 +3,11 @@
 #![expect(clippy::unwrap_used, reason = "the helpers are part of the tests")]
 
 mod installation;
+mod kafka;
 
 use serde_json::{Value, json};
 
-use installation::{Answer, Installation, until};
+use installation::{Answer, Installation, free_port, until};
 
 const PASSWORD: &str = "three green parrots";
 
@@ -35,6 +36,15 @@ async fn signs_in(all: &Installation, email: &str) -> (String, String) {
     (text("userId"), text("accessToken"))
 }
 
+/// The account once it has heard of its profile: auth → user → auth.
+async fn profiled(all: &Installation, who: &Person) -> Value {
+    until("the profile is made", async || {
+        let me = all.call("auth", "GET", "/v1/auth/me", Some(&who.token), &[], None).await;
+        (me.body["profile"] == "ready").then_some(me.body)
+    })
+    .await
+}
+
 async fn begins(all: &Installation, by: &Person, with: &Person, wanted: &[&str]) -> Answer {
     let body = json!({"kind": "group", "participants": [with.id], "title": "Crew"});
     all.call("chat", "POST", "/v1/conversations", Some(&by.token), wanted, Some(body)).await
@@ -61,12 +71,7 @@ async fn what_one_process_was_told_every_other_one_knows_at_once() {
             inbox.body["items"].as_array().unwrap().iter().map(|told| &told["kind"]).collect();
         assert!(kinds.contains(&&json!("mention")), "{inbox:?}");
     }
-    // The account hears of its profile: auth → user → auth.
-    let made = until("the profile is made", async || {
-        let me = all.call("auth", "GET", "/v1/auth/me", Some(&ann.token), &[], None).await;
-        (me.body["profile"] == "ready").then_some(me.body)
-    });
-    assert_eq!(made.await["profileRefusal"], Value::Null);
+    assert_eq!(profiled(&all, &ann).await["profileRefusal"], Value::Null);
     // What a process doesn't do it says.
     let elsewhere = all.call("chat", "GET", "/v1/users/me/profile", Some(&ann.token), &[], None).await;
     assert_eq!((elsewhere.status, &elsewhere.body["code"]), (421, &json!("misdirected-request")));
@@ -113,7 +118,7 @@ async fn security_17_with_auth_down_tokens_go_on_and_ended_sessions_stay_refused
 #[tokio::test]
 async fn a_database_that_is_not_there_yet_is_named_and_waited_for() {
     let Some(mut all) = Installation::new().await else { return };
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = free_port();
     all.start_with("user", &["user"], &[("PARLOR_USER_STORE_LOG_URL", all.store_url(Some(port)))]);
     let unready = until("it is live, and not ready", async || {
         let answer = all.try_call("user", "GET", "/health/ready", None, &[], None).await?;
@@ -126,17 +131,7 @@ async fn a_database_that_is_not_there_yet_is_named_and_waited_for() {
     assert_eq!((closed.status, &closed.body["code"]), (503, &json!("unavailable")));
 
     // Now it comes.
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", port)).await.unwrap();
-    let postgres = all.postgres_address();
-    let forwarding = tokio::spawn(async move {
-        while let Ok((mut near, _)) = listener.accept().await {
-            let postgres = postgres.clone();
-            tokio::spawn(async move {
-                let mut far = tokio::net::TcpStream::connect(postgres).await.unwrap();
-                let _ = tokio::io::copy_bidirectional(&mut near, &mut far).await;
-            });
-        }
-    });
+    let forwarding = Installation::forward(port, all.postgres_address()).await;
     until("its routes are there", async || {
         let answer = all.call("user", "GET", "/v1/users/me/profile", None, &[], None).await;
         (answer.status == 401).then_some(())
@@ -171,4 +166,40 @@ async fn two_processes_of_one_service_answer_for_each_other_and_one_answers_quer
     let body = Some(json!({"content": "no"}));
     let refused = all.call("chat-queries", "POST", &path, Some(&ann.token), &[], body).await;
     assert_eq!((refused.status, &refused.body["code"]), (421, &json!("misdirected-request")));
+}
+
+#[tokio::test]
+async fn a_process_for_commands_and_one_for_queries_are_a_service_together() {
+    let Some(mut all) = Installation::new().await else { return };
+    let processes: [(&str, &[&str]); 4] = [
+        ("auth", &["auth"]),
+        ("user", &["user"]),
+        ("chat", &["chat", "--only", "commands"]),
+        ("chat-queries", &["chat", "--only", "queries"]),
+    ];
+    for (name, arguments) in processes {
+        all.start(name, arguments);
+    }
+    for (name, _) in processes {
+        all.ready(name).await;
+    }
+    let (ann, bob) = (registers(&all, "Ann").await, registers(&all, "Bob").await);
+    let begun = begins(&all, &ann, &bob, &[&ann.written, &bob.written]).await;
+    assert_eq!(begun.status, 201, "{begun:?}");
+    let path = format!("/v1/conversations/{}/messages", begun.body["id"].as_str().unwrap());
+    for n in 0..10 {
+        let body = Some(json!({"content": format!("message {n}")}));
+        let sent = all.call("chat", "POST", &path, Some(&ann.token), &[], body).await;
+        assert_eq!(sent.status, 201, "{sent:?}");
+        // The process that answers commands keeps the views that the other one reads.
+        let page =
+            all.call("chat-queries", "GET", &path, Some(&bob.token), &[&sent.position.unwrap()], None).await;
+        assert_eq!(page.body["items"][0]["id"], sent.body["id"], "{page:?}");
+    }
+    let misdirected = json!("misdirected-request");
+    let asked = all.call("chat", "GET", &path, Some(&bob.token), &[], None).await;
+    assert_eq!((asked.status, &asked.body["code"]), (421, &misdirected));
+    let said = Some(json!({"content": "no"}));
+    let said = all.call("chat-queries", "POST", &path, Some(&ann.token), &[], said).await;
+    assert_eq!((said.status, &said.body["code"]), (421, &misdirected));
 }

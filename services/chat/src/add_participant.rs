@@ -148,7 +148,7 @@ pub struct AddParticipantHandler {
 #[async_trait]
 impl CommandHandler<AddParticipant> for AddParticipantHandler {
     async fn handle(&self, cx: &Context, command: AddParticipant) -> Result<Reply, Failure> {
-        let known = self.people.active_among(&[command.user]).await?.contains(&command.user);
+        let known = self.people.active_by_now(cx, &[command.user]).await?.contains(&command.user);
         self.executor.run(cx, &Adding { command, known }).await
     }
 }

@@ -237,7 +237,7 @@ impl CommandHandler<CreateConversation> for CreateConversationHandler {
         let mut creating = Creating::new(cx, command.0);
         creating.check(caller(cx))?;
         let others: Vec<_> = creating.others.iter().copied().collect();
-        creating.known = self.people.active_among(&others).await?.len() == others.len();
+        creating.known = self.people.active_by_now(cx, &others).await?.len() == others.len();
         match self.executor.run(cx, &creating).await {
             Err(Failure::Refused(refused)) if refused.code == BEGUN_BEFORE => {
                 creating.before = Some(self.begun_before(cx, &creating).await?);

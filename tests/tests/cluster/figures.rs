@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use parlor_tests::{Api, Cluster, User, within};
+use parlor_tests::{Api, Cluster, Reply, User, within};
 
 use crate::stage::whole_cluster;
 
@@ -55,11 +55,11 @@ async fn figures_of_a_cluster() {
         within(DRAINED, told).await.expect("notifications catch up");
     }
     println!("notifications had caught up {:.1?} later", began.elapsed());
-    let (mut commands, mut delays) = steady(&cluster, &pairs, true).await;
+    let (mut commands, mut delays) = steady(&cluster, &pairs, Asked::Notifications).await;
     println!("SendMessage at {RATE}/s: {}", told(&mut commands));
     println!("until its notification is queryable: {}", told(&mut delays));
     cluster.kill("kafka").await;
-    let (mut without, _) = steady(&cluster, &pairs, false).await;
+    let (mut without, _) = steady(&cluster, &pairs, Asked::Messages).await;
     println!("SendMessage at {RATE}/s, Kafka stopped: {}", told(&mut without));
     let ratio = quantile(&mut without, 0.99).as_secs_f64() / quantile(&mut commands, 0.99).as_secs_f64();
     println!("p99 with Kafka stopped in that with it running: {ratio:.2}");
@@ -99,8 +99,34 @@ async fn flat_out(pairs: &[Pair], apis: &[Api]) -> Vec<Duration> {
     times.concat()
 }
 
-/// Messages at a steady rate, through the proxy; how long each took, and, for some, how long until it was told of.
-async fn steady(cluster: &Cluster, pairs: &[Pair], notified: bool) -> (Vec<Duration>, Vec<Duration>) {
+/// Where a message is looked for once it was acknowledged, so that a run with Kafka and one without do as much.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asked {
+    /// Among the notifications of whoever is to read it.
+    Notifications,
+    /// In the conversation: what is left of the queries while no notification comes.
+    Messages,
+}
+
+impl Asked {
+    /// Waits until `reader` finds the message.
+    async fn until_found(self, reader: &User, room: &str, message: &Reply) {
+        let path = match self {
+            Self::Notifications => "/v1/notifications?limit=20".to_owned(),
+            Self::Messages => format!("/v1/conversations/{room}/messages?limit=20"),
+        };
+        let page = reader.get(&path).after(&message.position()).expect(200).await;
+        let id = message.text("id");
+        // The position covers the notification, so that it is there at once or something is wrong.
+        assert!(
+            page.items().iter().any(|item| item.to_string().contains(&id)),
+            "{id} is missing in {page:?}"
+        );
+    }
+}
+
+/// Messages at a steady rate, through the proxy; how long each took, and, for some, how long until it was found.
+async fn steady(cluster: &Cluster, pairs: &[Pair], looked_for: Asked) -> (Vec<Duration>, Vec<Duration>) {
     let mut beat = tokio::time::interval(Duration::from_secs(1) / RATE);
     let api = cluster.api();
     let began = Instant::now();
@@ -111,7 +137,7 @@ async fn steady(cluster: &Cluster, pairs: &[Pair], notified: bool) -> (Vec<Durat
         let pair = &pairs[number % pairs.len()];
         let sender = User { api: api.clone(), ..pair.sender.clone() };
         let reader = User { api: api.clone(), ..pair.reader.clone() };
-        let (room, asked) = (pair.room.clone(), notified && number % 10 == 0);
+        let (room, asked) = (pair.room.clone(), number.is_multiple_of(10));
         number += 1;
         under_way.push(tokio::spawn(async move {
             let began = Instant::now();
@@ -120,7 +146,7 @@ async fn steady(cluster: &Cluster, pairs: &[Pair], notified: bool) -> (Vec<Durat
             if !asked {
                 return (took, None);
             }
-            reader.get("/v1/notifications?limit=1").after(&reply.position()).expect(200).await;
+            looked_for.until_found(&reader, &room, &reply).await;
             (took, Some(said.elapsed()))
         }));
     }

@@ -9,9 +9,9 @@ use crate::stage::{journal, page, told_of, whole_cluster};
 
 const MESSAGES: usize = 50;
 
-/// How long Kafka stays away; at least as long as it takes to send all.
+/// How long Kafka stays away: longer than clients wait for one answer of the brokers, and at least as long as it takes to send all.
 fn outage() -> Duration {
-    Duration::from_secs(length("PARLOR_TEST_OUTAGE_SECONDS", 0) as u64)
+    Duration::from_secs(length("PARLOR_TEST_OUTAGE_SECONDS", 8) as u64)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -54,14 +54,34 @@ pub fn cluster(broker: &str, partitions: u16) -> Arc<Cluster> {
 pub struct Public {
     name: &'static str,
     pub epoch: Uuid,
+    /// From here on, its events are others than in every other log.
+    forked: Option<Position>,
     events: Mutex<Vec<Arc<RecordedEvent>>>,
     head: watch::Sender<Position>,
 }
 
 impl Public {
     pub fn new(name: &'static str, epoch: u128) -> Arc<Self> {
-        let epoch = Uuid::from_u128(epoch);
-        Arc::new(Self { name, epoch, events: Mutex::default(), head: watch::Sender::new(Position(0)) })
+        Self::forked(name, epoch, None)
+    }
+
+    /// One that goes on from `position` on its own.
+    pub fn forked(name: &'static str, epoch: u128, position: Option<u64>) -> Arc<Self> {
+        let (epoch, forked) = (Uuid::from_u128(epoch), position.map(Position));
+        Arc::new(Self {
+            name,
+            epoch,
+            forked,
+            events: Mutex::default(),
+            head: watch::Sender::new(Position(0)),
+        })
+    }
+
+    fn id(&self, position: Position) -> Uuid {
+        match self.forked {
+            Some(forked) if position > forked => derived_id("forked event", &[&position.0.to_be_bytes()]),
+            _ => event(position.0, 0).id,
+        }
     }
 
     /// What happens in `count` positions, in streams of which there are `streams`.
@@ -70,7 +90,8 @@ impl Public {
         let from = self.head.borrow().0;
         for position in from + 1..=from + count {
             if !position.is_multiple_of(3) {
-                events.push(Arc::new(event(position, position * position % streams)));
+                let event = event(position, position * position % streams);
+                events.push(Arc::new(RecordedEvent { id: self.id(Position(position)), ..event }));
             }
         }
         self.head.send_replace(Position(from + count));
@@ -123,6 +144,9 @@ impl EventSource for Public {
     }
     fn head(&self) -> watch::Receiver<Position> {
         self.head.subscribe()
+    }
+    async fn event_id(&self, position: Position) -> Result<Option<Uuid>, StoreError> {
+        Ok(Some(position).filter(|at| (1..=self.head.borrow().0).contains(&at.0)).map(|at| self.id(at)))
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::{EventSource as _, Position};
+use cqrs_kafka::{OtherHistory, other_history};
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions};
 use rdkafka::client::DefaultClientContext;
@@ -83,11 +84,34 @@ async fn an_older_copy_of_the_log_is_noticed() {
         follow(&*source, Position(0), Position(30)).await;
         running
     });
-    let older = Public::new("chat.public", 1);
+    // The copy is of when 20 had happened; what comes to it afterwards is something else.
+    let older = Public::forked("chat.public", 1, Some(20));
     older.happen(20, 3);
     let refused = relay(&cluster, &older, &Arc::new(Places::default()));
-    until("it is refused", || refused.error().is_some_and(|error| error.contains("ends at 20, but 30")))
-        .await;
+    let says = |said: &'static str| refused.error().is_some_and(|error| error.contains(said));
+    until("it is refused", || says("ends at 20, but 30")).await;
+    let seen = other_history(&cluster, &*older).await.unwrap();
+    assert!(matches!(seen, Some(OtherHistory::Behind { .. })), "{seen:?}");
+
+    // It stays so when the copy has outgrown what was published.
+    for many in [12, 10] {
+        older.happen(many, 3);
+        until("it is still refused", || says("another event at 30")).await;
+        let seen = other_history(&cluster, &*older).await.unwrap();
+        assert!(matches!(seen, Some(OtherHistory::Diverged { .. })), "{seen:?}");
+        let anew = relay(&cluster, &older, &Arc::new(Places::default()));
+        until("so is another process", || anew.error().is_some_and(|error| error.contains("parlor restore")))
+            .await;
+    }
+    drop(refused);
+    assert_eq!(*source.head().borrow(), Position(30), "nothing of it was published");
+
+    // The log itself goes on.
+    log.happen(5, 3);
+    assert_eq!(other_history(&cluster, &*log).await.unwrap(), None);
+    let _running = relay(&cluster, &log, &Arc::default());
+    let events = follow(&*source, Position(0), Position(35)).await;
+    assert_same(&events, &log.events());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,15 +1,26 @@
 //! The view `people`: who there is, by what the user service makes public.
 
+use std::time::{Duration, Instant};
+
 use cqrs_core::{
-    CodecError, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, Sql, StoreError, Value,
-    Writes, params,
+    CodecError, Context, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, Sql, StoreError,
+    Value, Writes, params,
 };
 use cqrs_sql::{SqlReadRepository, Views};
+use jiff::Timestamp;
 use parlor_contracts::user::UserEvent;
 use uuid::Uuid;
 
 /// The view's name.
 pub const VIEW: &str = "people";
+
+/// How long somebody is waited for whose registration may be on its way here. From auth by the user service to chat it takes some
+/// 100 ms; this is for a busy machine.
+const AWAITED: Duration = Duration::from_secs(2);
+/// How far from now, by the time in their id, somebody registered for whom that is. Clocks of machines differ by less.
+const NEWCOMER: Duration = Duration::from_mins(1);
+/// The pause before the view is looked at again: at first, and at most.
+const PAUSES: [Duration; 2] = [Duration::from_millis(10), Duration::from_millis(200)];
 
 /// Somebody, as chat knows them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,5 +116,54 @@ impl People {
         let named: Vec<_> = persons.iter().map(|person| person.simple().to_string()).collect();
         let named = serde_json::to_string(&named).map_err(|error| StoreError::Other(error.to_string()))?;
         self.0.rows(SQL, params![named], |row| row.get(0)).await
+    }
+
+    /// The same, once those among `persons` who have just registered have come here, or it has been waited long enough for them.
+    /// Whoever only has a newcomer's id, and no position token of their registration, can so begin a conversation with them.
+    ///
+    /// No position says that somebody is on the way: they may stand in auth's log and not yet in the user service's. But ids of
+    /// users hold the time of their registration, so that everybody else who is unknown is so at once.
+    pub async fn active_by_now(&self, cx: &Context, persons: &[Uuid]) -> Result<Vec<Uuid>, StoreError> {
+        let enough = Instant::now() + AWAITED;
+        let until = cx.deadline.map_or(enough, |deadline| deadline.min(enough));
+        let [mut pause, longest] = PAUSES;
+        loop {
+            let active = self.active_among(persons).await?;
+            let awaited = |who: &Uuid| is_newcomer(*who, cx.now) && !active.contains(who);
+            if !persons.iter().any(awaited) || Instant::now() + pause >= until {
+                return Ok(active);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(longest);
+        }
+    }
+}
+
+/// Whether somebody of this id may just have registered: it is a UUID v7 of about now.
+fn is_newcomer(who: Uuid, now: Timestamp) -> bool {
+    let made = who.get_timestamp().filter(|_| who.get_version_num() == 7).map(|made| made.to_unix());
+    made.is_some_and(|(seconds, _)| now.as_second().abs_diff(seconds as i64) <= NEWCOMER.as_secs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newcomer_is_told_by_the_time_in_their_id() {
+        let now = Timestamp::from_second(1_800_000_000).unwrap();
+        let made = |seconds: i64| {
+            let millis = (now.as_millisecond() + seconds * 1000) as u64;
+            uuid::Builder::from_unix_timestamp_millis(millis, &[7; 10]).into_uuid()
+        };
+        assert!([-59, -1, 0, 1, 59].map(made).into_iter().all(|who| is_newcomer(who, now)));
+        assert!(![-3_600, -62, 62, 3_600].map(made).into_iter().any(|who| is_newcomer(who, now)));
+        let others = [
+            Uuid::nil(),
+            Uuid::from_u128(404),
+            Uuid::max(),
+            uuid::Builder::from_random_bytes([7; 16]).into_uuid(),
+        ];
+        assert!(!others.into_iter().any(|who| is_newcomer(who, now)), "these hold no time");
     }
 }

@@ -284,6 +284,39 @@ async fn a_renamed_user_is_renamed_and_a_disabled_one_is_not_added() {
 }
 
 #[tokio::test]
+async fn somebody_who_has_just_registered_is_waited_for_and_refused_if_they_do_not_come() {
+    let chat = Chat::start().await;
+    let ann = chat.user("Ann").await;
+    let room = chat.group(ann, &[], History::SinceJoining).await.id;
+    let with = |who| {
+        CreateConversation(CreateConversationBody {
+            kind: Kind::Direct,
+            participants: vec![who],
+            title: None,
+            history: History::SinceJoining,
+        })
+    };
+    let add = |user| AddParticipant { conversation: room, user, role: None };
+    let newcomer = || cqrs_core::Clock::fresh_id(&cqrs_core::SystemClock);
+    // Both ask for somebody whom chat hasn't heard of when they begin.
+    let (bob, cid) = (newcomer(), newcomer());
+    let arriving = async {
+        for user_id in [bob, cid] {
+            let display_name = Personal::new(user_id, "Newcomer".to_owned());
+            let event = UserEvent::UserCreated { user_id, display_name, avatar_url: None, external_id: None };
+            chat.announce(&event).await;
+        }
+        chat.project().await;
+    };
+    let (begun, added, ()) =
+        tokio::join!(biased; chat.act(ann, with(bob)), chat.act(ann, add(cid)), arriving);
+    assert!(begun.is_ok() && added.is_ok(), "{begun:?} {added:?}");
+
+    let (begun, added) = tokio::join!(chat.act(ann, with(newcomer())), chat.act(ann, add(newcomer())));
+    assert_eq!([code(begun), code(added)], ["unknown-participant"; 2]);
+}
+
+#[tokio::test]
 async fn a_list_names_the_first_twenty_by_when_they_joined() {
     let chat = Chat::start().await;
     let ann = chat.user("Ann").await;
