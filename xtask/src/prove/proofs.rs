@@ -104,6 +104,16 @@ pub(super) const PROOFS: &[Proof] = &[
         settings: &[("PARLOR_TEST_CYCLES", "25")],
     },
     Proof {
+        name: "removal-race",
+        about: "somebody is removed amid 1,000 messages: none sent after it reaches them by query, stream or socket",
+        takes: "3 minutes",
+        runs: Where::Itself,
+        package: "parlor-tests",
+        target: "e2e",
+        test: "removal::nothing_sent_after_a_removal_reaches_the_removed_one_on_sqlite",
+        settings: &[("PARLOR_TEST_SENDS", "1000")],
+    },
+    Proof {
         name: "newcomers",
         about: "register, and at once be talked to, across three processes, 1,000 times",
         takes: "5 minutes",
