@@ -104,6 +104,16 @@ pub(super) const PROOFS: &[Proof] = &[
         settings: &[("PARLOR_TEST_CYCLES", "25")],
     },
     Proof {
+        name: "slow-readers",
+        about: "1,000 connections that never read hold at most 50 MB, are given up, and miss nothing after resuming",
+        takes: "3 minutes",
+        runs: Where::Itself,
+        package: "parlor-tests",
+        target: "e2e",
+        test: "slow::who_never_reads_is_given_up_for_little_memory_and_loses_nothing_on_sqlite",
+        settings: &[("PARLOR_TEST_STALLED", "1000")],
+    },
+    Proof {
         name: "resume-sqlite",
         about: "a feed that is cut anywhere, through 400 kills and removals: what its member may see, each once, in order",
         takes: "15 minutes",
