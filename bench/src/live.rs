@@ -4,7 +4,9 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use parlor_load::{Kind, Listening, Mix, Pace, Socket, millis};
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use parlor_client::Availability;
+use parlor_load::{Kind, Listening, Mix, Pace, Person, Socket, millis};
 
 use crate::Live;
 use crate::load::{Bench, usual};
@@ -18,6 +20,10 @@ const MISSED: usize = 50;
 const RESUMES: usize = 50;
 /// What is aimed at, by how many messages are sent a second: p99 in milliseconds.
 const BOUNDS: [(u64, f64); 2] = [(500, 5.0), (3_000, 30.0)];
+/// What is aimed at for a resume, in milliseconds, whatever was logged meanwhile.
+const RESUMING: f64 = 50.0;
+/// How many statuses are changed at the same time.
+const AT_ONCE: usize = 16;
 /// How long what is on its way may take after the load.
 const ARRIVING: Duration = Duration::from_secs(30);
 
@@ -44,10 +50,13 @@ pub(crate) async fn run(options: Live) -> anyhow::Result<()> {
         grouped(options.sockets as i64),
         before / 1024
     ));
-    let resumes = resume(&mut bench, options.messages).await?;
+    let resumes = resume(&mut bench, options.messages, options.statuses).await?;
+    let (messages, statuses) = (grouped(options.messages as i64), grouped(options.statuses as i64));
+    let work = format!("resuming after {messages} messages and {statuses} changes of status of strangers");
+    part.check(Check::at_most("H5", &work, "ms longest", millis(&resumes, 1.0), RESUMING));
     part.note(format!(
-        "Resuming after {} messages of others and {MISSED} of one's own: p50 {:.1} ms, longest {:.1} ms, to `caught-up`.",
-        grouped(options.messages as i64),
+        "Resuming after {messages} messages and {statuses} changes of status of others, and {MISSED} messages and {MISSED} changes of \
+         those whom one knows: p50 {:.1} ms, longest {:.1} ms, to `caught-up`.",
         millis(&resumes, 0.5),
         millis(&resumes, 1.0),
     ));
@@ -127,9 +136,13 @@ async fn idle(bench: &Bench, sockets: usize) -> anyhow::Result<(f64, u64)> {
     Ok((after.saturating_sub(before) as f64 / open.len().max(1) as f64, before))
 }
 
-/// Lets others talk while somebody is away, who then resumes; gives how long that takes.
-async fn resume(bench: &mut Bench, messages: u64) -> anyhow::Result<hdrhistogram::Histogram<u64>> {
-    // Somebody who is in one conversation only, and hears nothing of what is said meanwhile.
+/// Lets others talk, come and go while somebody is away, who then resumes; gives how long that takes.
+async fn resume(
+    bench: &mut Bench,
+    messages: u64,
+    statuses: u64,
+) -> anyhow::Result<hdrhistogram::Histogram<u64>> {
+    // Somebody who is in one conversation only, and hears nothing of what the others do meanwhile.
     let address = bench.server.address;
     let away = parlor_load::World::make(
         &bench.server.url(),
@@ -141,18 +154,32 @@ async fn resume(bench: &mut Bench, messages: u64) -> anyhow::Result<hdrhistogram
     let (socket, cursor) = Socket::open(address, &away, 0, None)?;
     drop(socket);
     bench.fill(messages).await?;
+    bench.world.sign_in().await?;
+    let strangers = &bench.world.people;
+    stream::iter(0..statuses)
+        .map(|n| change_status(&strangers[n as usize % strangers.len()], n))
+        .buffer_unordered(AT_ONCE)
+        .try_collect::<()>()
+        .await?;
     away.sign_in().await?;
     for n in 0..MISSED {
         away.people[1].parlor.send(away.rooms[0].id, format!("missed {n}").as_str()).await?;
+        change_status(&away.people[1], n as u64).await?;
     }
+    bench.caught_up(ARRIVING).await?;
     let mut resumes = parlor_load::histogram();
     for n in 0..=RESUMES {
         let started = Instant::now();
         Socket::open(address, &away, 0, Some(&cursor))?;
-        // The first waits until the views have come so far.
+        // The first finds the server's caches cold.
         if n > 0 {
             resumes.saturating_record(started.elapsed().as_micros() as u64);
         }
     }
     Ok(resumes)
+}
+
+async fn change_status(person: &Person, n: u64) -> anyhow::Result<()> {
+    person.parlor.change_status(Availability::Away, Some(&format!("away {n}"))).await?;
+    Ok(())
 }

@@ -168,8 +168,11 @@ struct Live {
     #[arg(long, default_value_t = 5_000)]
     sockets: usize,
     /// How many messages others send while somebody is away who then resumes
-    #[arg(long, default_value_t = 200_000)]
+    #[arg(long, default_value_t = 1_000_000)]
     messages: u64,
+    /// How often others change their status meanwhile
+    #[arg(long, default_value_t = 20_000)]
+    statuses: u64,
 }
 
 /// How large, and on what.

@@ -24,6 +24,8 @@ fn a_small_run_of_live_comes_to_its_end() {
             "100",
             "--messages",
             "20",
+            "--statuses",
+            "150",
             "--parlor",
         ])
         .arg(parlor)
@@ -35,7 +37,12 @@ fn a_small_run_of_live_comes_to_its_end() {
         .expect("the tool can be started");
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "{out}\n{err}");
-    for line in ["450 deliveries, each once", "100 idle sockets", "Resuming after"] {
+    for line in [
+        "450 deliveries, each once",
+        "100 idle sockets",
+        "Resuming after",
+        "resuming after 20 messages and 150",
+    ] {
         assert!(out.contains(line), "{line} is missing: {out}");
     }
 }

@@ -212,6 +212,11 @@ impl Process {
         crate::single::resident_bytes(self.pid.expect("it runs").cast_unsigned())
     }
 
+    /// How many files it has open.
+    pub fn open_files(&self) -> usize {
+        crate::single::open_files(self.pid.expect("it runs").cast_unsigned())
+    }
+
     fn environment(&self) -> &BTreeMap<String, String> {
         self.environment.as_ref().unwrap_or_else(|| panic!("{} isn't Parlor", self.name))
     }

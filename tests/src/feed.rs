@@ -3,9 +3,13 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::StreamExt as _;
+use futures::stream::{self, BoxStream};
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use crate::user::User;
@@ -48,7 +52,7 @@ pub enum Heard {
 
 /// An open connection of somebody's.
 pub struct Feed {
-    chunks: futures::stream::BoxStream<'static, Result<bytes::Bytes, reqwest::Error>>,
+    chunks: BoxStream<'static, Bytes>,
     unread: Vec<u8>,
     ready: VecDeque<FeedEvent>,
     cursor: Option<String>,
@@ -76,9 +80,38 @@ impl Feed {
         assert_eq!(status, 200, "no feed: {response:?}");
         let kind = response.headers()["content-type"].to_str().expect("a media type").to_owned();
         assert!(kind.starts_with("text/event-stream"), "{kind}");
-        let chunks = response.bytes_stream().boxed();
-        let cursor = cursor.map(str::to_owned);
-        Ok(Self { chunks, unread: Vec::new(), ready: VecDeque::new(), cursor })
+        let chunks = stream::unfold(response, |mut response| async {
+            let chunk = response.chunk().await.ok()??;
+            Some((chunk, response))
+        });
+        Ok(Self::of(chunks.boxed(), cursor))
+    }
+
+    /// Opens it by a connection of the test's own, from which nothing is read but what is asked for here.
+    ///
+    /// # Panics
+    /// If it is refused.
+    pub async fn over(user: &User, mut connection: TcpStream) -> Self {
+        // In HTTP/1.0 a body is what comes until the connection's end.
+        let request = format!("GET /v1/stream HTTP/1.0\r\nauthorization: Bearer {}\r\n\r\n", user.token);
+        connection.write_all(request.as_bytes()).await.expect("the server listens");
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            let byte = timeout(PATIENCE, connection.read_u8()).await.expect("there is an answer");
+            head.push(byte.expect("an answer has a head"));
+        }
+        let head = String::from_utf8_lossy(&head);
+        assert_eq!(head.split(' ').nth(1), Some("200"), "no feed: {head}");
+        let chunks = stream::unfold(connection, |mut connection| async {
+            let mut bytes = bytes::BytesMut::with_capacity(4096);
+            let taken = connection.read_buf(&mut bytes).await.ok()?;
+            (taken > 0).then(|| (bytes.freeze(), connection))
+        });
+        Self::of(chunks.boxed(), None)
+    }
+
+    fn of(chunks: BoxStream<'static, Bytes>, cursor: Option<&str>) -> Self {
+        Self { chunks, unread: Vec::new(), ready: VecDeque::new(), cursor: cursor.map(str::to_owned) }
     }
 
     /// The next event; `None` if the connection has ended.
@@ -128,7 +161,7 @@ impl Feed {
                 }
                 return Some(event);
             }
-            let chunk = self.chunks.next().await?.ok()?;
+            let chunk = self.chunks.next().await?;
             self.unread.extend_from_slice(&chunk);
             while let Some(end) = self.unread.windows(2).position(|pair| pair == b"\n\n") {
                 let block: Vec<u8> = self.unread.drain(..end + 2).collect();

@@ -13,6 +13,8 @@
 //! | `PARLOR_TEST_XTASK` | the binary that starts clusters; built with cargo if not set |
 //! | `PARLOR_TEST_SEED` | repeats a random run; each prints its seed |
 //! | `PARLOR_TEST_CYCLES` | how often what a test repeats (kills, newcomers) is repeated, instead of its short form |
+//! | `PARLOR_TEST_SENDS` | how many messages are sent amid which somebody is removed |
+//! | `PARLOR_TEST_STALLED` | how many connections that never read are open at once |
 //! | `PARLOR_TEST_OUTAGE_SECONDS` | how long Kafka stays away, instead of for as long as the messages take |
 
 pub mod binary;

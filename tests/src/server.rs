@@ -224,6 +224,14 @@ impl Server {
         }
     }
 
+    /// How many files it has open, connections among them; of a cluster, a chat process.
+    pub fn open_files(&self) -> usize {
+        match &self.runs {
+            Runs::InOne(single) => single.open_files(),
+            Runs::InSeveral(cluster) => cluster.process("chat-1").open_files(),
+        }
+    }
+
     /// Kills it (SIGKILL), every process of a cluster at once, and waits until it's gone.
     pub async fn kill(&mut self) {
         match &mut self.runs {

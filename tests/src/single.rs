@@ -176,6 +176,11 @@ impl Single {
         resident_bytes(self.process.as_ref().expect("it runs").id())
     }
 
+    /// How many files it has open.
+    pub(crate) fn open_files(&self) -> usize {
+        open_files(self.process.as_ref().expect("it runs").id())
+    }
+
     /// Kills it (SIGKILL) and waits until it's gone.
     pub(crate) fn kill(&mut self) {
         let mut process = self.process.take().expect("it runs");
@@ -243,6 +248,11 @@ fn free_port() -> u16 {
         }
     }
     panic!("no port is free")
+}
+
+/// How many files a process has open: `fd` of proc(5).
+pub(crate) fn open_files(process: u32) -> usize {
+    fs::read_dir(format!("/proc/{process}/fd")).expect("its files").count()
 }
 
 /// How much memory a process holds, in bytes: `VmRSS` of proc(5).

@@ -40,32 +40,68 @@ impl Socket {
     pub async fn open(api: &Api, query: &str, headers: &[(&str, &str)]) -> Result<Self, u16> {
         let address = api.base().trim_start_matches("http://");
         let stream = TcpStream::connect(address).await.expect("the server listens");
+        Self::open_over(stream, api, query, headers).await
+    }
+
+    async fn open_over(
+        stream: TcpStream,
+        api: &Api,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, u16> {
+        match Self::handshake(stream, api, query, headers).await {
+            Ok(socket) => Ok(socket),
+            Err(Error::Http(response)) => Err(response.status().as_u16()),
+            Err(error) => panic!("no handshake: {error}"),
+        }
+    }
+
+    async fn handshake(
+        stream: TcpStream,
+        api: &Api,
+        query: &str,
+        headers: &[(&str, &str)],
+    ) -> Result<Self, Error> {
+        let address = api.base().trim_start_matches("http://");
         let mut request =
             format!("ws://{address}/v1/ws{query}").into_client_request().expect("the address is one");
         for (name, value) in headers {
             let name = HeaderName::try_from(*name).expect("a header's name");
             request.headers_mut().append(name, HeaderValue::try_from(*value).expect("a header's value"));
         }
-        match timeout(PATIENCE, client_async(request, stream)).await.expect("the handshake is answered") {
-            Ok((stream, _)) => Ok(Self { stream, cursor: None }),
-            Err(Error::Http(response)) => Err(response.status().as_u16()),
-            Err(error) => panic!("no handshake: {error}"),
-        }
+        let handshake = timeout(PATIENCE, client_async(request, stream)).await;
+        let (stream, _) = handshake.expect("the handshake is answered")?;
+        Ok(Self { stream, cursor: None })
     }
 
     /// Opens somebody's, and begins at a cursor, or now.
     pub async fn of(user: &User, cursor: Option<&str>) -> Self {
-        let bearer = format!("Bearer {}", user.token);
-        let mut socket =
-            Self::open(&user.api, "", &[("authorization", &bearer)]).await.expect("the socket opens");
-        socket.cursor = cursor.map(str::to_owned);
-        socket
-            .say(&match cursor {
-                Some(cursor) => json!({"type": "resume", "cursor": cursor}),
-                None => json!({"type": "start"}),
-            })
-            .await;
-        socket
+        let address = user.api.base().trim_start_matches("http://");
+        Self::over(user, TcpStream::connect(address).await.expect("the server listens"), cursor).await
+    }
+
+    /// The same by a connection of the test's own, from which nothing is read but what is asked for here.
+    pub async fn over(user: &User, connection: TcpStream, cursor: Option<&str>) -> Self {
+        let opened = Self::open_over(connection, &user.api, "", &[("authorization", &user.bearer())]).await;
+        opened.expect("the socket opens").begin(cursor).await
+    }
+
+    /// The same of a server that may not be there, or is starting.
+    pub async fn try_of(user: &User, cursor: Option<&str>) -> Option<Self> {
+        let address = user.api.base().trim_start_matches("http://");
+        let connection = TcpStream::connect(address).await.ok()?;
+        let opened = Self::handshake(connection, &user.api, "", &[("authorization", &user.bearer())]).await;
+        Some(opened.ok()?.begin(cursor).await)
+    }
+
+    async fn begin(mut self, cursor: Option<&str>) -> Self {
+        self.cursor = cursor.map(str::to_owned);
+        self.say(&match cursor {
+            Some(cursor) => json!({"type": "resume", "cursor": cursor}),
+            None => json!({"type": "start"}),
+        })
+        .await;
+        self
     }
 
     /// Says something.

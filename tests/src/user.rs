@@ -70,6 +70,11 @@ impl User {
         self.session = reply.text("sessionId");
     }
 
+    /// What their `Authorization` header says.
+    pub(crate) fn bearer(&self) -> String {
+        format!("Bearer {}", self.token)
+    }
+
     /// A request of theirs.
     pub fn call(&self, method: Method, path: &str) -> Call {
         self.api.call(method, path).token(&self.token)

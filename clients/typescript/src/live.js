@@ -14,7 +14,7 @@ import { backoff, wait } from "./wait.js";
  * One connection: ends when the connection does, or throws.
  *
  * @callback Transport
- * @param {{ parlor: Parlor, token: string, cursor: string | undefined, signal: AbortSignal, sender?: (send: Send | undefined) => void }} to
+ * @param {{ parlor: Parlor, token: string, cursor: string | undefined, signal: AbortSignal, silence?: number, sender?: (send: Send | undefined) => void }} to
  * @returns {AsyncIterable<Frame>}
  */
 
@@ -25,6 +25,8 @@ import { backoff, wait } from "./wait.js";
  * @property {string} [cursor] resumes after the event that had it; from now on, if there is none
  * @property {AbortSignal} [signal]
  * @property {Transport} [transport]
+ * @property {number} [silence] milliseconds without a sign of life, after which a connection is given up and another one opened;
+ *   the server gives one every 15 s
  * @property {(state: FeedState, again?: Date) => void} [onState] told when the connection comes and goes
  */
 
@@ -46,12 +48,13 @@ export class LiveFeed {
    * @param {Parlor} parlor
    * @param {FeedOptions & { transport: Transport }} options
    */
-  constructor(parlor, { cursor, signal, transport, onState = () => {} }) {
+  constructor(parlor, { cursor, signal, transport, silence, onState = () => {} }) {
     this.parlor = parlor;
     /** Resumes after the last frame that was taken. @type {string | undefined} */
     this.cursor = cursor;
     this.signal = signal ?? new AbortController().signal;
     this.transport = transport;
+    this.silence = silence;
     this.onState = onState;
   }
 
@@ -97,6 +100,7 @@ export class LiveFeed {
             token,
             cursor: this.cursor,
             signal: this.signal,
+            silence: this.silence,
             sender: (/** @type {Send | undefined} */ send) => void (this.#send = send),
           };
           for await (const frame of this.transport(to)) {

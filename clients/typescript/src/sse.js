@@ -1,7 +1,7 @@
 /** @import { Frame, Transport } from "./live.js" */
 import { ParlorError } from "./problem.js";
 
-/** Milliseconds without a sign of life, after which a connection is given up: the server gives one every 15 s. */
+/** Milliseconds without a sign of life, after which a connection is given up unless said otherwise. */
 const SILENCE = 40_000;
 
 /**
@@ -10,11 +10,11 @@ const SILENCE = 40_000;
  *
  * @type {Transport}
  */
-export async function* sse({ parlor, token, cursor, signal }) {
+export async function* sse({ parlor, token, cursor, signal, silence: patience = SILENCE }) {
   const silence = new AbortController();
   const headers = new Headers({ accept: "text/event-stream", authorization: `Bearer ${token}` });
   if (cursor) headers.set("last-event-id", cursor);
-  let timer = setTimeout(() => silence.abort(new TypeError("no sign of life")), SILENCE);
+  let timer = setTimeout(() => silence.abort(new TypeError("no sign of life")), patience);
   try {
     const response = await parlor.fetch(`${parlor.baseUrl}/v1/stream`, {
       headers,
@@ -31,7 +31,7 @@ export async function* sse({ parlor, token, cursor, signal }) {
         const { done, value } = await reader.read();
         if (done) return;
         clearTimeout(timer);
-        timer = setTimeout(() => silence.abort(new TypeError("no sign of life")), SILENCE);
+        timer = setTimeout(() => silence.abort(new TypeError("no sign of life")), patience);
         for (const data of lines.add(value)) yield /** @type {Frame} */ (JSON.parse(data));
       }
     } finally {

@@ -1,9 +1,9 @@
 /** @import { Frame, Transport } from "./live.js" */
 import { ParlorError } from "./problem.js";
 
-/** Milliseconds between the client's own signs of life: a browser shows nobody the server's pings. */
+/** Milliseconds between the client's own signs of life at most: a browser shows nobody the server's pings. */
 const BEAT = 20_000;
-/** Milliseconds without an answer, after which a connection is given up. */
+/** Milliseconds without an answer, after which a connection is given up unless said otherwise. */
 const SILENCE = 45_000;
 
 /** What a connection is closed for that no other connection would mend, with the status that a request would have. */
@@ -20,7 +20,7 @@ const FINAL = new Map([
  *
  * @type {Transport}
  */
-export async function* websocket({ parlor, cursor, signal, sender }) {
+export async function* websocket({ parlor, cursor, signal, silence = SILENCE, sender }) {
   const { ticket } = await parlor.call("issue_ticket", { retries: 0, signal });
   signal.throwIfAborted();
   const address = new URL(`${parlor.baseUrl}/v1/ws`);
@@ -42,10 +42,13 @@ export async function* websocket({ parlor, cursor, signal, sender }) {
   };
   socket.onmessage = ({ data }) => put(JSON.parse(data));
   socket.onclose = ({ reason }) => put(ending(reason));
-  const beat = setInterval(() => {
-    if (Date.now() - heard > SILENCE) put(new TypeError("no sign of life"));
-    else if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
-  }, BEAT);
+  const beat = setInterval(
+    () => {
+      if (Date.now() - heard > silence) put(new TypeError("no sign of life"));
+      else if (socket.readyState === WebSocket.OPEN) socket.send('{"type":"ping"}');
+    },
+    Math.min(BEAT, silence / 2),
+  );
   const abort = () => put(undefined);
   signal.addEventListener("abort", abort);
   try {

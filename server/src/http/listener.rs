@@ -16,8 +16,12 @@ use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
 use tower::ServiceExt as _;
 
+use super::unstalled::Unstalled;
+
 /// How long a client may take for a request's head, from the connection's or the last answer's end on.
 const HEAD: Duration = Duration::from_secs(75);
+/// How long a client may take nothing of what is there for it. What it has of a feed it resumes from.
+const STALLED: Duration = Duration::from_secs(20);
 /// The most headers that a request may have.
 const HEADERS: usize = 100;
 /// The most bytes that a request's head may have.
@@ -74,7 +78,7 @@ async fn serve_connection(
         .header_read_timeout(HEAD)
         .max_headers(HEADERS)
         .max_buf_size(HEAD_BYTES)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router))
+        .serve_connection(TokioIo::new(Unstalled::new(stream, STALLED)), TowerToHyperService::new(router))
         .with_upgrades();
     let mut connection = pin!(connection);
     let stopped = async move {

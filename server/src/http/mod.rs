@@ -8,6 +8,7 @@ pub mod listener;
 pub mod metrics;
 pub mod openapi;
 mod problems;
+mod unstalled;
 pub mod web;
 
 use std::sync::Arc;

@@ -20,6 +20,7 @@ mod receiver;
 mod removal;
 mod resume;
 mod shutdown;
+mod slow;
 mod story;
 mod traces;
 mod views;

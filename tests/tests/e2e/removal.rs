@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use parlor_tests::{Dice, Feed, Heard, Server, Store, User, eventually};
+use parlor_tests::socket::Came;
+use parlor_tests::{Dice, Feed, Heard, Server, Socket, Store, User, eventually, length};
 use serde_json::{Value, json};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -26,9 +27,12 @@ async fn nothing_sent_after_a_removal_reaches_the_removed_one_on_postgresql() {
 
 const ROUNDS: usize = 3;
 const SENDERS: usize = 4;
-const SENDS_EACH: usize = 60;
+/// The last message of a race.
+const OVER: &str = "the race is over";
+/// Of all senders together.
+const SENDS: usize = 240;
 
-/// Everything that the one to be removed got to see, as text.
+/// Everything that the one to be removed got to see by one way, as text.
 #[derive(Default)]
 struct Seen(Mutex<BTreeSet<String>>);
 
@@ -63,12 +67,16 @@ async fn removal_race(store: Store, round: usize) {
     oracle.until("caught-up").await;
     let mut live = bob.feed(None).await;
     live.until("caught-up").await;
+    let mut socket = Socket::of(&bob, None).await;
+    socket.until("caught-up").await;
 
     let (seen, sent, done) = (Seen::default(), AtomicUsize::new(0), AtomicBool::new(false));
-    let remove_at = 20 + dice.below(SENDERS * SENDS_EACH - 60);
+    let (streamed, by_socket) = (Seen::default(), Seen::default());
+    let sends_each = length("PARLOR_TEST_SENDS", SENDS) / SENDERS;
+    let remove_at = 20 + dice.below(SENDERS * sends_each - 60);
     let sending = async {
         let each = senders.iter().enumerate().map(async |(number, sender)| {
-            for count in 0..SENDS_EACH {
+            for count in 0..sends_each {
                 sender.say(&room, &format!("@Bob {marker} w{number}x{count}w")).await;
                 sent.fetch_add(1, Ordering::SeqCst);
             }
@@ -85,7 +93,8 @@ async fn removal_race(store: Store, round: usize) {
         admin.delete(&path).expect(204).await
     };
     let watching = watch(&bob, &room, &marker, &seen, &done);
-    let listening = listen(&mut live, &seen, &done);
+    let listening = listen(&mut live, &streamed, &done);
+    let on_the_socket = listen_by_socket(&mut socket, &by_socket);
     let racing = async {
         let (last, removed) = tokio::join!(sending, removing);
         // Once everything that could reach Bob has been worked on, he looks a last time.
@@ -100,17 +109,21 @@ async fn removal_race(store: Store, round: usize) {
         done.store(true, Ordering::SeqCst);
         last
     };
-    let ((), (), last) = tokio::join!(watching, listening, racing);
+    let ((), (), (), last) = tokio::join!(watching, listening, on_the_socket, racing);
 
     let (before, after) = judged(&mut oracle, &bob.id, &last.text("id")).await;
     println!("round {round}: {} before the removal, {} after it", before.len(), after.len());
-    assert_eq!(before.len() + after.len(), SENDERS * SENDS_EACH + 1, "the oracle saw all");
+    assert_eq!(before.len() + after.len(), SENDERS * sends_each + 1, "the oracle saw all");
     assert!(!after.is_empty(), "the removal came in the middle");
-    let leaked: Vec<_> = after.iter().filter(|word| seen.contains(word)).collect();
-    assert_eq!(leaked, Vec::<&String>::new(), "delivered after the removal");
+    for (way, seen) in [("a query", &seen), ("the stream", &streamed), ("the socket", &by_socket)] {
+        let leaked: Vec<_> = after.iter().filter(|word| seen.contains(word)).collect();
+        assert_eq!(leaked, Vec::<&String>::new(), "shown by {way} after the removal");
+    }
     // The test could have seen a leak: what came before did arrive.
-    let arrived = before.iter().filter(|word| seen.contains(word)).count();
-    assert_eq!(arrived, before.len(), "what was sent before the removal arrived");
+    for (way, seen) in [("the stream", &streamed), ("the socket", &by_socket)] {
+        let missing: Vec<_> = before.iter().filter(|word| !seen.contains(word)).collect();
+        assert_eq!(missing, Vec::<&String>::new(), "sent before the removal, and not told by {way}");
+    }
 }
 
 /// The words that tell the messages apart, said before and after the removal.
@@ -175,13 +188,24 @@ async fn listen(live: &mut Feed, seen: &Seen, done: &AtomicBool) {
     }
 }
 
+/// Up to the message that says that all is over: it comes in another conversation, after whatever could come late.
+async fn listen_by_socket(socket: &mut Socket, seen: &Seen) {
+    loop {
+        match socket.next().await {
+            Came::Frame(event) if event.data["content"] == OVER => return,
+            Came::Frame(event) => seen.add(&event.data),
+            other => panic!("a removal from one conversation ends no connection: {other:?}"),
+        }
+    }
+}
+
 /// Notifications follow messages in order: once one that is sent now has arrived, all before it have.
 async fn notifications_have_settled(sender: &User, bob: &User) {
     let room = sender.direct(bob).await;
-    sender.say(&room, "the race is over").await;
+    sender.say(&room, OVER).await;
     eventually("the notifications have settled", async || {
         let items = bob.get("/v1/notifications?limit=200").expect(200).await.items();
-        items.iter().any(|item| item.to_string().contains("the race is over")).then_some(())
+        items.iter().any(|item| item.to_string().contains(OVER)).then_some(())
     })
     .await;
 }

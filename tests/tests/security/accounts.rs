@@ -58,13 +58,13 @@ fn own((a, b): (&str, &str)) -> (String, String) {
     (a.to_owned(), b.to_owned())
 }
 
-async fn mail_to(server: &Server, address: &str, subject: &str) -> String {
+pub async fn mail_to(server: &Server, address: &str, subject: &str) -> String {
     let what = format!("a mail to {address} about {subject}");
     eventually(&what, async || mails_to(server, address, subject).pop()).await
 }
 
 /// The token of the link in a mail, whose lines may be cut by quoted-printable.
-fn token_in(mail: &str) -> String {
+pub fn token_in(mail: &str) -> String {
     let text = mail.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=");
     let (_, after) = text.split_once("#token=").unwrap_or_else(|| panic!("no link in {mail}"));
     after.split_whitespace().next().expect("a token").to_owned()

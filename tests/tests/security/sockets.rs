@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use parlor_tests::socket::Came;
-use parlor_tests::{Cast, Server, Socket, Store, User, eventually};
+use parlor_tests::{Cast, Feed, Options, Server, Socket, Store, User, eventually};
 use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::time::timeout;
+
+use crate::accounts::{mail_to, token_in};
 
 async fn cast() -> (Server, Cast) {
     let server = Server::start(Store::Sqlite).await;
@@ -60,6 +62,70 @@ async fn security_17_signing_out_disabling_and_deleting_close_sockets_within_5_s
             cast.owner.sign_in().await;
         }
     }
+}
+
+/// A stream and a socket of somebody's, both open.
+async fn both(user: &User) -> (Feed, Socket) {
+    let mut stream = user.feed(None).await;
+    stream.until("caught-up").await;
+    let mut socket = Socket::of(user, None).await;
+    socket.until("caught-up").await;
+    (stream, socket)
+}
+
+/// Both are closed within this time, for their token has ended.
+async fn closed((mut stream, mut socket): (Feed, Socket), within: Duration) {
+    let closing = async {
+        assert_eq!(socket.closed().await, (1008, json!({"type": "closed", "code": "signed-out"})));
+        let last = stream.until("closed").await.pop().expect("a last word");
+        assert_eq!((&last.rest["code"], last.rest.get("retryAfterMs")), (&json!("signed-out"), None));
+        assert_eq!(stream.next().await, None);
+    };
+    timeout(within, closing).await.expect("they are closed in time");
+}
+
+#[tokio::test]
+async fn security_17_resetting_a_password_closes_streams_and_sockets_within_5_s() {
+    let server = Server::start(Store::Sqlite).await;
+    let (ann, bob) = (User::sign_up(server.api(), "Ann").await, User::sign_up(server.api(), "Bob").await);
+    let (open, mut others) = (both(&ann).await, both(&bob).await);
+    let api = server.api();
+    api.post("/v1/auth/password-reset", &json!({"email": ann.email})).expect(202).await;
+    let token = token_in(&mail_to(&server, &ann.email, "Choose a new password").await);
+    let reset = json!({"token": token, "newPassword": "three wrens sing at noon"});
+    api.post("/v1/auth/password-reset/confirm", &reset).expect(204).await;
+    closed(open, BOUND).await;
+    // Nobody else's.
+    let room = bob.group("Solo", &[]).await;
+    bob.say(&room, "still there").await;
+    others.0.until("chat.message-sent").await;
+    others.1.until("chat.message-sent").await;
+}
+
+#[tokio::test]
+async fn security_17_a_token_that_expires_closes_its_stream_and_its_socket_and_a_fresh_one_keeps_it() {
+    const LIVES: u64 = 8;
+    let settings = vec![("PARLOR_AUTH_ACCESS_TOKEN_SECONDS", LIVES.to_string())];
+    let server = Server::start_with(Store::Sqlite, Options { settings, ..Options::default() }).await;
+    let mut ann = User::sign_up(server.api(), "Ann").await;
+    let mut renewed = Socket::of(&ann, None).await;
+    renewed.until("caught-up").await;
+    let ending = closed(both(&ann).await, Duration::from_secs(LIVES) + BOUND);
+    tokio::pin!(ending);
+    // One client says a fresh one now and again, as clients do.
+    let mut again = tokio::time::interval(Duration::from_secs(LIVES / 4));
+    loop {
+        tokio::select! {
+            () = &mut ending => break,
+            _ = again.tick() => {
+                ann.sign_in().await;
+                renewed.say(&json!({"type": "authenticate", "token": ann.token})).await;
+            }
+        }
+    }
+    let room = ann.group("Solo", &[]).await;
+    ann.say(&room, "still there").await;
+    renewed.until("chat.message-sent").await;
 }
 
 #[tokio::test]

@@ -49,7 +49,8 @@ CREATE TABLE {p}feed_users (
   at INTEGER NOT NULL,
   data TEXT NOT NULL
 );
-CREATE INDEX {p}feed_users_of_person ON {p}feed_users (person, type, position);
+CREATE INDEX {p}feed_users_of_person ON {p}feed_users (person, position);
+CREATE INDEX {p}feed_users_by_type ON {p}feed_users (person, type, position);
 
 CREATE TABLE {p}feed_notifications (
   person BLOB NOT NULL,

@@ -160,11 +160,28 @@ pub(super) struct Connection {
     /// Up to where the other side has everything.
     pub(super) places: Places,
     pub(super) looked: Instant,
-    /// Given back when the connection ends.
-    pub(super) _seat: Seat,
 }
 
-/// Starts a connection of somebody who has all up to `from`, or begins now. Dropping the receiver ends it.
+/// What a connection says, one after the other. Dropping it ends the connection, and gives its seat back: whoever doesn't
+/// read keeps theirs for as long as the transport holds what is there for them.
+pub struct Frames {
+    frames: mpsc::Receiver<Frame>,
+    _seat: Seat,
+}
+
+impl Frames {
+    /// The next; nothing after the last.
+    pub async fn recv(&mut self) -> Option<Frame> {
+        self.frames.recv().await
+    }
+
+    /// The next, if it is there already.
+    pub fn try_recv(&mut self) -> Option<Frame> {
+        self.frames.try_recv().ok()
+    }
+}
+
+/// Starts a connection of somebody who has all up to `from`, or begins now.
 pub(super) fn start(
     live: Live,
     user: Uuid,
@@ -172,13 +189,12 @@ pub(super) fn start(
     from: Option<Places>,
     still: Box<dyn StillSignedIn>,
     seat: Seat,
-) -> mpsc::Receiver<Frame> {
+) -> Frames {
     let (out, frames) = mpsc::channel(READY);
     let places = from.unwrap_or_default();
-    let connection =
-        Connection { live, user, cursors, still, out, places, looked: Instant::now(), _seat: seat };
+    let connection = Connection { live, user, cursors, still, out, places, looked: Instant::now() };
     tokio::spawn(connection.run(from.is_some()));
-    frames
+    Frames { frames, _seat: seat }
 }
 
 impl Connection {

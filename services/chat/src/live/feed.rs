@@ -5,8 +5,8 @@
 //! kept here as they are shown, for their logs are out of reach.
 
 use cqrs_core::{
-    Aggregate as _, CodecError, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, StoreError,
-    Value, Writes, params,
+    Aggregate as _, CodecError, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema, Sql,
+    StoreError, Value, Writes, params,
 };
 use cqrs_sql::{SqlReadRepository, Views};
 use jiff::Timestamp;
@@ -78,7 +78,7 @@ impl Projection for FeedProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 2,
+            version: 3,
             sqlite: include_str!("../../migrations/sqlite/feed.sql"),
             postgres: include_str!("../../migrations/postgres/feed.sql"),
             tables: &[
@@ -248,6 +248,9 @@ pub(super) struct Span {
     pub(super) limit: usize,
 }
 
+/// How many events of users are looked at one by one; of more, each acquaintance is asked for theirs.
+const LATELY: u64 = 100;
+
 /// What streams resume from.
 #[derive(Clone)]
 pub struct Feed(SqlReadRepository<UserRow>);
@@ -297,10 +300,17 @@ impl Feed {
         viewer: Uuid,
         span: Span,
     ) -> Result<Vec<(u64, LiveEvent)>, StoreError> {
-        let sql = match source {
+        let sql: Sql = match source {
             Source::Chat => return Ok(Vec::new()),
-            Source::User => sql::USERS,
-            Source::Notification => sql::NOTIFICATIONS,
+            Source::User => {
+                let upto = span.upto.min(self.place(source).await?);
+                match upto.saturating_sub(span.after) {
+                    0 => return Ok(Vec::new()),
+                    1..=LATELY => sql::USERS_LATELY.into(),
+                    _ => sql::USERS,
+                }
+            }
+            Source::Notification => sql::NOTIFICATIONS.into(),
         };
         let map = |row: &dyn Row| {
             let data = RawValue::from_string(row.get(3)?)

@@ -34,11 +34,10 @@ use axum::Extension;
 use cqrs_core::{Broadcast, Clock, EventSource, Executor, Failure, InProcess, Keyring, Log, TokenCodec};
 use cqrs_http::Routes;
 use cqrs_sql::ServiceStore;
-use tokio::sync::mpsc;
 use utoipa_axum::routes;
 use uuid::Uuid;
 
-pub use connection::{Frame, StillSignedIn};
+pub use connection::{Frame, Frames, StillSignedIn};
 pub use event::LiveEvent;
 pub use hub::{Close, QueueLimits};
 pub use presence::{Rhythm, get_presence};
@@ -147,14 +146,14 @@ impl Live {
         Self(inner)
     }
 
-    /// Connects somebody: from `cursor` on, or from now on. It ends with a [`Frame::Closed`], or when the receiver is
+    /// Connects somebody: from `cursor` on, or from now on. It ends with a [`Frame::Closed`], or when the frames are
     /// dropped. 422 for what is no cursor of theirs, 410 for one of an earlier epoch, 429 for one connection too many.
     pub fn connect(
         &self,
         user: Uuid,
         cursor: Option<&str>,
         still: impl StillSignedIn,
-    ) -> Result<mpsc::Receiver<Frame>, Failure> {
+    ) -> Result<Frames, Failure> {
         let cursors = FeedCursors::new(self.0.tokens.clone(), user, Epochs::of(&self.0.sources));
         let from = cursor.map(|cursor| cursors.decode(cursor)).transpose()?;
         let seat = self.0.seats.take(user)?;

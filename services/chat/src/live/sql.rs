@@ -47,8 +47,54 @@ pub(super) const CHAT: Sql = Sql::Each {
     postgres: missed!(concat!("CROSS JOIN LATERAL (", missed!(@of_stay), ") e")),
 };
 
-/// What happened to the viewer and to those whom they know: who is among their contacts, or with them in a conversation.
-pub(super) const USERS: &str = "SELECT u.position, u.type, u.at, u.data FROM {p}feed_users u
+/// Those whom the viewer knows, themselves included: who is among their contacts, or with them in a conversation.
+macro_rules! known {
+    ($viewer:literal) => {
+        concat!(
+            "WITH known AS (SELECT ",
+            $viewer,
+            " AS person
+               UNION SELECT c.contact FROM {p}feed_contacts c WHERE c.owner = ?1
+               UNION SELECT theirs.person FROM {p}feed_stays mine
+                 JOIN {p}feed_stays theirs ON theirs.conversation = mine.conversation
+                   AND theirs.until = 9223372036854775807
+                 WHERE mine.person = ?1 AND mine.until = 9223372036854775807) "
+        )
+    };
+}
+/// Of each of them at most a page of events, along their own order, so that a page costs what the viewer's acquaintances
+/// did, whatever all the others did.
+macro_rules! of_known {
+    ($columns:literal) => {
+        concat!(
+            "(SELECT ",
+            $columns,
+            " FROM {p}feed_users x WHERE x.person = k.person AND x.position > ?2 AND x.position <= ?3
+               AND (x.known_to_others OR x.person = ?1) ORDER BY x.position LIMIT ?4)"
+        )
+    };
+}
+
+/// What happened to the viewer and to those whom they know. SQLite is kept to this order of the tables: along the
+/// positions it would look at everybody's events.
+pub(super) const USERS: Sql = Sql::Each {
+    sqlite: concat!(
+        known!("?1"),
+        "SELECT u.position, u.type, u.at, u.data FROM known k CROSS JOIN {p}feed_users u
+         WHERE u.position IN (SELECT y.position FROM ",
+        of_known!("x.position"),
+        " y) ORDER BY u.position LIMIT ?4"
+    ),
+    postgres: concat!(
+        known!("?1::uuid"),
+        "SELECT u.position, u.type, u.at, u.data FROM known k CROSS JOIN LATERAL ",
+        of_known!("x.position, x.type, x.at, x.data"),
+        " u ORDER BY u.position LIMIT ?4"
+    ),
+};
+
+/// The same where little happened at all: it is cheaper to ask of each event whose it is than each acquaintance for theirs.
+pub(super) const USERS_LATELY: &str = "SELECT u.position, u.type, u.at, u.data FROM {p}feed_users u
     WHERE u.position > ?2 AND u.position <= ?3 AND (u.person = ?1 OR (u.known_to_others AND (
       EXISTS (SELECT 1 FROM {p}feed_contacts c WHERE c.owner = ?1 AND c.contact = u.person)
       OR EXISTS (SELECT 1 FROM {p}feed_stays mine

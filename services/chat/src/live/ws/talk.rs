@@ -5,12 +5,11 @@ use std::time::Duration;
 use cqrs_core::{Failure, RefusalKind};
 use cqrs_http::{Edge, Problem};
 use serde_json::json;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, timeout_at};
 use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 
 use super::super::entry::Entry;
-use super::super::{Frame, Live};
+use super::super::{Frame, Frames, Live};
 use super::said::Said;
 use super::wire::{Closing, Over, Wire};
 
@@ -51,7 +50,7 @@ async fn begin(
     live: &Live,
     edge: &Edge,
     entry: Option<Entry>,
-) -> Result<(Entry, mpsc::Receiver<Frame>), Over> {
+) -> Result<(Entry, Frames), Over> {
     let entry = match entry {
         Some(entry) => entry,
         None => match Said::parse(&wire.next().await?) {
@@ -98,7 +97,7 @@ struct Talk<'a> {
 }
 
 impl Talk<'_> {
-    async fn run(mut self, mut frames: mpsc::Receiver<Frame>) -> Over {
+    async fn run(mut self, mut frames: Frames) -> Over {
         let mut heartbeat = interval_at(Instant::now() + HEARTBEAT, HEARTBEAT);
         heartbeat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {

@@ -11,11 +11,12 @@ use parlor_chat::remove_participant::RemoveParticipant;
 use parlor_chat::values::History;
 use parlor_contracts::notification::NotificationEvent;
 use parlor_contracts::user::{Availability, UserEvent};
-use serde_json::Value;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use super::histories::heard_key;
 use super::{Always, Reader, World, options};
+use crate::postgres::SKIPPED;
 use crate::support::Chat;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,6 +170,72 @@ async fn news_of_a_user_reach_those_who_know_them_live_and_resumed_alike() {
     }
     let status = &live[1].heard[0]["data"];
     assert_eq!((&status["status"], &status["text"]), (&Value::from("busy"), &Value::from("at sea")));
+}
+
+#[tokio::test]
+async fn news_of_those_whom_one_knows_are_found_among_those_of_many_strangers() {
+    found_among_strangers(World::start().await).await;
+}
+
+#[tokio::test]
+async fn news_of_those_whom_one_knows_are_found_among_those_of_many_strangers_on_postgres() {
+    let Some(chat) = Chat::start_on_postgres("strangers").await else { return eprintln!("{SKIPPED}") };
+    found_among_strangers(World::on(chat, options())).await;
+}
+
+async fn found_among_strangers(world: World) {
+    let (ann, bob) = (world.user("Ann").await, world.user("Bob").await);
+    let (cid, dee, eve) = (world.user("Cid").await, world.user("Dee").await, world.user("Eve").await);
+    for _ in 0..2 {
+        let room = world.chat.group(ann, &[bob, eve], History::SinceJoining).await.id;
+        world.chat.act(eve, RemoveParticipant { conversation: room, user: eve }).await.unwrap();
+    }
+    world.chat.announce(&UserEvent::UserContactAdded { user_id: ann, contact_id: cid }).await;
+    // Who has somebody among their contacts is told of them, not the other way round.
+    world.chat.announce(&UserEvent::UserContactAdded { user_id: dee, contact_id: ann }).await;
+    world.settle().await;
+    // What a look at each event finds, what the acquaintances are asked for, and what doesn't fit on a page.
+    for (strangers, known) in [(2, 1), (150, 1), (150, 130)] {
+        let mut later = world.reader(ann);
+        later.catch_up().await;
+        later.frames = None;
+        let says = async |user_id, n: usize| {
+            let text = Some(Personal::new(user_id, n.to_string()));
+            let status = Availability::Away;
+            world.chat.announce(&UserEvent::UserStatusChanged { user_id, status, text }).await;
+        };
+        for n in 0..strangers.max(known) {
+            if n < strangers {
+                says(if n % 2 == 0 { dee } else { eve }, n).await;
+            }
+            if n < known {
+                says(bob, n).await;
+                says(cid, n).await;
+                // Nobody else's business.
+                for user_id in [ann, bob] {
+                    world.chat.announce(&UserEvent::UserContactRemoved { user_id, contact_id: dee }).await;
+                }
+            }
+        }
+        world.settle().await;
+        later.catch_up().await;
+        let heard: Vec<_> = later
+            .heard
+            .iter()
+            .map(|event| match event["type"].as_str().unwrap() {
+                "user.status-changed" => (event["data"]["userId"].clone(), event["data"]["text"].clone()),
+                kind => (Value::from(kind), Value::Null),
+            })
+            .collect();
+        let text = |n: usize| Value::from(n.to_string());
+        let expected: Vec<_> = (0..known)
+            .flat_map(|n| {
+                let removed = (Value::from("user.contact-removed"), Value::Null);
+                [(json!(bob), text(n)), (json!(cid), text(n)), removed]
+            })
+            .collect();
+        assert_eq!(heard, expected, "{known} among {strangers} of strangers");
+    }
 }
 
 #[tokio::test]

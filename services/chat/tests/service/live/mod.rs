@@ -15,10 +15,10 @@ use cqrs_core::{
     Clock as _, EventBus, EventBusBuilder, EventSource, Log as _, LogSource, MemoryLog, Personal, RunMode,
     SystemClock, TokenCodec,
 };
-use parlor_chat::live::{Frame, Live, LiveOptions, Rhythm, StillSignedIn};
+use parlor_chat::live::{Frame, Frames, Live, LiveOptions, Rhythm, StillSignedIn};
 use parlor_contracts::user::UserEvent;
 use serde_json::Value;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use uuid::Uuid;
 
 use crate::support::Chat;
@@ -129,7 +129,7 @@ impl StillSignedIn for Always {
 struct Reader {
     live: Live,
     user: Uuid,
-    frames: Option<mpsc::Receiver<Frame>>,
+    frames: Option<Frames>,
     cursor: Option<String>,
     heard: Vec<Value>,
     /// What has no cursor.
@@ -170,7 +170,7 @@ impl Reader {
     /// Takes what has arrived, at most `most`.
     fn look(&mut self, most: usize) {
         for _ in 0..most {
-            match self.frames.as_mut().and_then(|frames| frames.try_recv().ok()) {
+            match self.frames.as_mut().and_then(Frames::try_recv) {
                 Some(frame) => assert_eq!(self.take(&frame), None),
                 None => return,
             }
