@@ -43,6 +43,9 @@ impl Projecting {
     }
 }
 
+/// After how many events others get their turn on the thread: a millisecond's work or less.
+const BREATH: usize = 64;
+
 /// What a projection makes of events, together.
 async fn project(
     projection: &dyn Projection,
@@ -51,7 +54,11 @@ async fn project(
     events: &[Arc<RecordedEvent>],
 ) -> Result<Writes, HandlerError> {
     let mut out = Writes::default();
-    for event in events {
+    for (n, event) in events.iter().enumerate() {
+        if n % BREATH == BREATH - 1 {
+            // Requests and deliveries wait behind it on this thread.
+            tokio::task::yield_now().await;
+        }
         let before = out.0.len();
         let projected = keyring.with_keys(|keys| {
             // A projection that had to wait for keys starts this event anew.

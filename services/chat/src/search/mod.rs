@@ -131,7 +131,7 @@ impl Projection for SearchProjection {
 
     /// An index takes many texts in at once with much less work, and whoever searches right after sending waits for theirs.
     fn gathers(&self) -> Gather {
-        Gather { time: Duration::from_secs(1), events: 4_096 }
+        Gather { time: Duration::from_millis(250), events: 4_096 }
     }
 
     fn project(&self, event: &Incoming<'_>, out: &mut Writes) -> Result<(), CodecError> {
