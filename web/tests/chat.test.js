@@ -39,6 +39,19 @@ test("two people who have never been here register and chat, each seeing at once
   await until(async () => (await bob.page.locator(".rows .count").count()) === 0, "Bob's count to be gone");
 });
 
+test("what waits in a conversation far down the list counts, too, and once", async () => {
+  const [ada, bob] = await house.accounts("Ada Counts", "Bob Counts");
+  const begin = () => house.conversation(ada.parlor, { kind: "group", participants: [bob.userId] });
+  const first = await begin();
+  await ada.parlor.send(first.id, "long ago");
+  // As many as are read at first.
+  for (let n = 0; n < 100; n += 1) await begin();
+  const { page } = await house.signedIn(bob);
+  await until(async () => (await page.title()) === "(1) Parlor", "the one that isn't in the list");
+  await ada.parlor.send(first.id, "and again");
+  await until(async () => (await page.title()) === "(2) Parlor", "both, now that it is");
+});
+
 test("what is edited, deleted and replied to is seen by the other at once", async () => {
   const [ada, bob] = await house.accounts("Ada Edits", "Bob Watches");
   await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });

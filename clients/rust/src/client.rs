@@ -9,6 +9,7 @@ use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderValu
 use reqwest::{Client, Method, RequestBuilder, Response, Url};
 
 use crate::call::Request;
+use crate::connection::SILENCE;
 use crate::retry::Backoff;
 use crate::session::Session;
 use crate::{Call, Error, MemoryStore, Problem, Result, SignedIn, TokenStore, Tokens};
@@ -33,6 +34,7 @@ struct Server {
     base: Url,
     retries: u32,
     timeout: Duration,
+    silence: Duration,
     reads_own_writes: bool,
 }
 
@@ -57,6 +59,7 @@ pub struct Builder {
     key: Option<String>,
     retries: u32,
     timeout: Duration,
+    silence: Duration,
     reads_own_writes: bool,
 }
 
@@ -82,6 +85,13 @@ impl Builder {
     /// How long one attempt may take: 20 seconds, unless said otherwise.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
+        self
+    }
+
+    /// How long a feed's connection may give no sign of life before it is given up and another one opened: 40 seconds, unless
+    /// said otherwise. The server gives one every 15.
+    pub fn silence(mut self, silence: Duration) -> Self {
+        self.silence = silence;
         self
     }
 
@@ -113,12 +123,12 @@ impl Builder {
             Some(http) => http,
             None => Client::builder().redirect(reqwest::redirect::Policy::none()).http1_only().build()?,
         };
-        let Self { retries, timeout, reads_own_writes, .. } = self;
+        let Self { retries, timeout, silence, reads_own_writes, .. } = self;
         let credentials = match self.key {
             Some(key) => Credentials::Key(key),
             None => Credentials::Session(Session::new(self.store)),
         };
-        let server = Arc::new(Server { http, base, retries, timeout, reads_own_writes });
+        let server = Arc::new(Server { http, base, retries, timeout, silence, reads_own_writes });
         Ok(Parlor { server, who: Arc::new(Who::new(credentials)) })
     }
 }
@@ -147,6 +157,7 @@ impl Parlor {
             key: None,
             retries: 4,
             timeout: Duration::from_secs(20),
+            silence: SILENCE,
             reads_own_writes: true,
         }
     }
@@ -158,6 +169,11 @@ impl Parlor {
         session.keep(Some(signed_in.into())).await?;
         let who = Arc::new(Who::new(Credentials::Session(session)));
         Ok(Self { server: Arc::clone(&self.server), who })
+    }
+
+    /// How long a feed's connection may give no sign of life.
+    pub(crate) fn silence(&self) -> Duration {
+        self.server.silence
     }
 
     /// The session's tokens, if there is one.

@@ -10,8 +10,8 @@ use crate::sse::EventStream;
 use crate::ws::Socket;
 use crate::{Error, Parlor, Result};
 
-/// How long a connection may give no sign of life before it is given up: the server gives one every 15 seconds.
-const SILENCE: Duration = Duration::from_secs(40);
+/// How long a connection may give no sign of life before it is given up, unless said otherwise.
+pub(crate) const SILENCE: Duration = Duration::from_secs(40);
 /// The largest event: a message has at most 4,000 characters.
 pub(crate) const MOST: usize = 1 << 20;
 
@@ -62,9 +62,12 @@ impl Connection {
     }
 }
 
-/// Does something that gives a sign of life within [`SILENCE`].
-pub(crate) async fn in_time<T, E: Into<Error>>(work: impl Future<Output = Result<T, E>>) -> Result<T> {
-    match timeout(SILENCE, work).await {
+/// Does something that gives a sign of life before so long a silence.
+pub(crate) async fn in_time<T, E: Into<Error>>(
+    silence: Duration,
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T> {
+    match timeout(silence, work).await {
         Ok(done) => done.map_err(Into::into),
         Err(elapsed) => Err(Error::Unanswered(Arc::new(elapsed))),
     }

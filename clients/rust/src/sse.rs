@@ -2,6 +2,7 @@
 //! (<https://html.spec.whatwg.org/multipage/server-sent-events.html>).
 
 use std::collections::VecDeque;
+use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION};
 use reqwest::{Method, Response};
@@ -13,6 +14,7 @@ use crate::{Error, Parlor, Problem, Result};
 /// An open connection.
 pub(crate) struct EventStream {
     response: Response,
+    silence: Duration,
     lines: Lines,
     ready: VecDeque<String>,
 }
@@ -27,13 +29,14 @@ impl EventStream {
         if let Some(cursor) = cursor {
             request = request.header("last-event-id", cursor);
         }
-        let response = in_time(request.send()).await?;
+        let silence = parlor.silence();
+        let response = in_time(silence, request.send()).await?;
         if !response.status().is_success() {
             let (status, headers) = (response.status(), response.headers().clone());
-            let body = in_time(whole(response)).await?;
+            let body = in_time(silence, whole(response)).await?;
             return Err(Error::Refused(Box::new(Problem::of(status, &headers, &body))));
         }
-        Ok(Self { response, lines: Lines::default(), ready: VecDeque::new() })
+        Ok(Self { response, silence, lines: Lines::default(), ready: VecDeque::new() })
     }
 
     /// The data of the next event; `None` if the connection has ended.
@@ -42,7 +45,7 @@ impl EventStream {
             if let Some(data) = self.ready.pop_front() {
                 return Ok(Some(data));
             }
-            let Some(chunk) = in_time(self.response.chunk()).await? else { return Ok(None) };
+            let Some(chunk) = in_time(self.silence, self.response.chunk()).await? else { return Ok(None) };
             self.lines.add(&chunk, &mut self.ready)?;
         }
     }

@@ -2,6 +2,7 @@
 //! authorities and time limits hold for it as for every call.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{SinkExt as _, StreamExt as _};
 use reqwest::header::{
@@ -30,7 +31,10 @@ const FINAL: [(&str, StatusCode); 4] = [
 ];
 
 /// An open connection.
-pub(crate) struct Socket(WebSocketStream<Upgraded>);
+pub(crate) struct Socket {
+    stream: WebSocketStream<Upgraded>,
+    silence: Duration,
+}
 
 impl Socket {
     /// Opens one that resumes after the event that had this cursor; from now on, if there is none.
@@ -43,32 +47,34 @@ impl Socket {
             .header(UPGRADE, "websocket")
             .header(SEC_WEBSOCKET_VERSION, "13")
             .header(SEC_WEBSOCKET_KEY, &key);
-        let response = in_time(request.send()).await?;
+        let silence = parlor.silence();
+        let response = in_time(silence, request.send()).await?;
         let (status, headers) = (response.status(), response.headers().clone());
         if status != StatusCode::SWITCHING_PROTOCOLS {
-            let body = in_time(whole(response)).await?;
+            let body = in_time(silence, whole(response)).await?;
             return Err(Error::Refused(Box::new(Problem::of(status, &headers, &body))));
         }
         let accepted = headers.get(SEC_WEBSOCKET_ACCEPT).map(HeaderValue::as_bytes);
         if accepted != Some(derive_accept_key(key.as_bytes()).as_bytes()) {
             return Err(Error::Unreadable("what answered the handshake is no WebSocket server".to_owned()));
         }
-        let upgraded = in_time(response.upgrade()).await?;
+        let upgraded = in_time(silence, response.upgrade()).await?;
         let config = WebSocketConfig::default().max_message_size(Some(MOST)).max_frame_size(Some(MOST));
-        let mut socket = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
+        let mut stream = WebSocketStream::from_raw_socket(upgraded, Role::Client, Some(config)).await;
         let begin = match cursor {
             Some(cursor) => json!({"type": "resume", "cursor": cursor}),
             None => json!({"type": "start"}),
         };
-        in_time(socket.send(Message::text(begin.to_string()))).await?;
-        Ok(Self(socket))
+        in_time(silence, stream.send(Message::text(begin.to_string()))).await?;
+        Ok(Self { stream, silence })
     }
 
     /// The next event, as JSON; `None` if the connection has ended.
     pub(crate) async fn next(&mut self) -> Result<Option<String>> {
         loop {
             // A ping counts as a sign of life; the socket answers it by itself, with the next read.
-            let Some(message) = in_time(async { self.0.next().await.transpose() }).await? else {
+            let next = async { self.stream.next().await.transpose() };
+            let Some(message) = in_time(self.silence, next).await? else {
                 return Ok(None);
             };
             match message {

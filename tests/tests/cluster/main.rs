@@ -17,4 +17,5 @@ mod notification_down;
 mod presence;
 mod readme;
 mod restart;
+mod sessions;
 mod stage;

@@ -9,6 +9,8 @@ export class Conversations {
   #known = new Map();
   /** The newest message of each that was counted: what comes twice counts once. @type {Map<string, string>} */
   #counted = new Map();
+  /** How many messages wait in those that aren't loaded. @type {Map<string, number>} */
+  #beyond = new Map();
   /** @type {ConversationAnswer[] | undefined} */
   #sorted;
   /** @type {string | null | undefined} */
@@ -25,6 +27,11 @@ export class Conversations {
     return this.#known.get(id);
   }
 
+  /** Whether messages wait in one that isn't loaded. @param {string} id */
+  waits(id) {
+    return this.#beyond.has(id);
+  }
+
   /** All that are known. */
   sorted() {
     const at = (/** @type {ConversationAnswer} */ one) => one.lastMessage?.createdAt ?? one.createdAt;
@@ -36,13 +43,19 @@ export class Conversations {
   get unread() {
     let sum = 0;
     for (const one of this.#known.values()) sum += one.unreadCount;
+    for (const count of this.#beyond.values()) sum += count;
     return sum;
   }
 
   async load() {
-    const page = await this.app.parlor.call("get_conversations", { query: { limit: PAGE } });
+    const { parlor } = this.app;
+    const [page, waiting] = await Promise.all([
+      parlor.call("get_conversations", { query: { limit: PAGE } }),
+      parlor.call("get_unread_messages_counts", {}),
+    ]);
     this.#known.clear();
     this.#counted.clear();
+    this.#beyond = new Map(Object.entries(waiting.conversations));
     for (const one of page.items) this.learn(one);
     this.#more = page.nextCursor;
   }
@@ -65,6 +78,7 @@ export class Conversations {
   /** @param {ConversationAnswer} conversation */
   learn(conversation) {
     this.#known.set(conversation.id, conversation);
+    this.#beyond.delete(conversation.id);
     const { lastMessage } = conversation;
     if (lastMessage && this.#isNew(conversation.id, lastMessage.position)) {
       this.#counted.set(conversation.id, lastMessage.position);
@@ -93,6 +107,7 @@ export class Conversations {
   /** One isn't in it any more. @param {string} id */
   forget(id) {
     this.#known.delete(id);
+    this.#beyond.delete(id);
     this.#changed();
   }
 

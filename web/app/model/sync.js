@@ -139,6 +139,7 @@ function take(app, { type, at = "", data }) {
 /** Somebody's own reading, here or on another device. @param {App} app @param {{ conversationId: string, position: string }} data */
 function readElsewhere(app, { conversationId, position }) {
   const conversation = app.conversations.get(conversationId);
+  if (!conversation && app.conversations.waits(conversationId)) soon(() => app.conversations.refresh(conversationId));
   if (!conversation || conversation.unreadCount === 0) return;
   if (conversation.lastMessage?.position === position) app.conversations.update(conversationId, { unreadCount: 0 });
   else soon(() => app.conversations.refresh(conversationId));

@@ -70,7 +70,7 @@ function Rebuild({ service, view }) {
     const timer = setInterval(() => {
       desk.parlor
         .call("admin_rebuild_progress", { path, signal: asking.signal, retries: 0 })
-        .then(setProgress)
+        .then((heard) => setProgress((shown) => later(shown, heard)))
         .catch(() => {});
     }, LOOK);
     return () => (clearInterval(timer), asking.abort());
@@ -90,6 +90,14 @@ function Rebuild({ service, view }) {
       aria-label=${`Rebuild ${view}`}>${running ? "Rebuilding…" : "Rebuild"}</button>
     ${error && html`<${Trouble} text=${error} />`}`;
 }
+
+/**
+ * What is known after an answer. Where a service runs in several processes, each knows of its own rebuilds: one that tells of
+ * an earlier rebuild than what is shown is another process, and the next answer may come from the right one.
+ *
+ * @param {RebuildProgress | undefined} shown @param {RebuildProgress} heard
+ */
+const later = (shown, heard) => (shown && Date.parse(heard.beganAt) < Date.parse(shown.beganAt) ? shown : heard);
 
 /** @param {{ progress: RebuildProgress }} props */
 function Progress({ progress: { view, state, done, total, beganAt, endedAt, error } }) {

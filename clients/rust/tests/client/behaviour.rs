@@ -242,6 +242,29 @@ async fn a_feed_resumes_after_the_last_frame_that_was_given_and_closes_the_gap()
 }
 
 #[tokio::test]
+async fn a_feed_that_gives_no_sign_of_life_is_given_up_and_goes_on_where_it_was() {
+    let fake = Fake::start(|_, nth| match nth {
+        1 => {
+            let first = json!({"type": "caught-up", "cursor": "c1"});
+            let first = futures::stream::iter([Ok::<_, std::io::Error>(format!("data: {first}\n\n"))]);
+            // Nothing comes any more, and nobody says that it is over.
+            Some(axum::http::Response::new(axum::body::Body::from_stream(
+                first.chain(futures::stream::pending()),
+            )))
+        }
+        _ => frames(&[json!({"type": "caught-up", "cursor": "c2"})]),
+    })
+    .await;
+    let parlor = fake.client().service_key("key").silence(Duration::from_millis(50)).build().unwrap();
+    let heard: Vec<_> = parlor.live(None).take(2).try_collect().await.unwrap();
+    assert_eq!(
+        heard.iter().map(|frame| frame.cursor.as_deref()).collect::<Vec<_>>(),
+        [Some("c1"), Some("c2")]
+    );
+    assert_eq!(fake.seen()[1].header("last-event-id"), Some("c1"));
+}
+
+#[tokio::test]
 async fn a_feed_whose_token_ended_goes_on_with_another_one() {
     let (parlor, fake) = signed_in(300, |seen, _| match seen.header("authorization") {
         _ if seen.path == "/v1/auth/refresh" => answer(200, &pair(2, 300)),
