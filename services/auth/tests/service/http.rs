@@ -2,6 +2,7 @@
 
 use crate::support::{PASSWORD, Parlor, token_in};
 use axum::http::StatusCode;
+use cqrs_core::{Actor, Clock as _, SystemClock};
 use parlor_auth::AuthSettings;
 use parlor_auth::limits::{Rate, RateSettings};
 use parlor_auth::user_events::{FollowUser, UserChange};
@@ -54,6 +55,26 @@ async fn from_registration_to_sign_out(parlor: Parlor) {
         (again.status, again.text("code")),
         (StatusCode::UNAUTHORIZED, "invalid-refresh-token".to_owned())
     );
+}
+
+#[tokio::test]
+async fn an_account_for_which_no_profile_can_be_made_says_so_and_why() {
+    let parlor = Parlor::start(AuthSettings::default()).await;
+    let user = parlor.register("ann@example.org").await;
+    let access = parlor.login("ann@example.org", PASSWORD).await.text("accessToken");
+    let profile = async || {
+        parlor.store.project(&[]).await.unwrap();
+        let me = parlor.call("GET", "/v1/auth/me", Some(&access), None).await;
+        assert_eq!(me.status, StatusCode::OK, "{}", me.body);
+        (me.body["profile"].clone(), me.body["profileRefusal"].clone())
+    };
+    assert_eq!(profile().await, (json!("pending"), json!(null)));
+
+    let change = UserChange::Refused("not-this-one".to_owned());
+    let refused = FollowUser { user: user.parse().unwrap(), change };
+    let commands = parlor_auth::commands(&parlor.auth).build().unwrap();
+    commands.dispatch(&SystemClock.context(Actor::System), refused).await.unwrap();
+    assert_eq!(profile().await, (json!("refused"), json!("not-this-one")));
 }
 
 #[tokio::test]
