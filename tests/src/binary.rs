@@ -20,12 +20,17 @@ struct Target {
     name: String,
 }
 
-/// The `parlor` binary: what `PARLOR_BIN` names, or else what cargo builds, once, in the profile of these tests.
+/// The `parlor` binary: what `PARLOR_TEST_BINARY` or `PARLOR_BIN` names, or else what cargo builds, once, in the profile of these
+/// tests.
 ///
 /// Cargo tells a test where binaries are only if they are of the test's own package.
 pub fn parlor() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| named_or_built("PARLOR_BIN", "parlor"))
+    BINARY.get_or_init(|| {
+        let variable =
+            if env::var_os("PARLOR_TEST_BINARY").is_some() { "PARLOR_TEST_BINARY" } else { "PARLOR_BIN" };
+        named_or_built(variable, "parlor")
+    })
 }
 
 /// The `xtask` binary, which starts clusters: what `PARLOR_TEST_XTASK` names, or else what cargo builds.

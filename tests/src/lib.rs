@@ -6,7 +6,7 @@
 //!
 //! | variable | meaning |
 //! |---|---|
-//! | `PARLOR_BIN` | the binary to test; built with cargo, in the tests' own profile, if not set |
+//! | `PARLOR_TEST_BINARY`, `PARLOR_BIN` | the binary to test; built with cargo, in the tests' own profile, if neither is set |
 //! | `PARLOR_TEST_POSTGRES_URL` | a PostgreSQL server on which databases may be created |
 //! | `PARLOR_TEST_TARGET` | `cluster` runs what is for PostgreSQL on a process per service, with Kafka between them |
 //! | `PARLOR_TEST_KAFKA` | the Kafka broker for that |

@@ -22,8 +22,9 @@ pub fn target_dir() -> PathBuf {
     root().join(given.unwrap_or_else(|| "target".into()))
 }
 
-/// Tells tests where the `parlor` binary is.
-pub const PARLOR_VARIABLE: &str = "PARLOR_BIN";
+/// Tells tests where the `parlor` binary is. Parlor itself, which some of them start with their own environment, takes no variable
+/// of this prefix for a key of its configuration.
+pub const PARLOR_VARIABLE: &str = "PARLOR_TEST_BINARY";
 
 /// Builds `parlor` as users do, with none of the features that tests have, and gives a copy that no other build replaces. All
 /// steps that start it share this one: with other features, half the workspace would be compiled once more.

@@ -9,7 +9,7 @@ use anyhow::{Context as _, Result, bail};
 use super::Passed;
 use crate::debian;
 use crate::exec::{output, run};
-use crate::workspace::{PARLOR_VARIABLE, parlor, root};
+use crate::workspace::{parlor, root};
 
 /// The oldest release of Node that has what the tests use.
 const OLDEST_NODE: u32 = 20;
@@ -31,10 +31,7 @@ pub(super) fn web() -> Result<Passed> {
         run(npm().args(["ci", "--no-audit", "--no-fund"]))?;
         run(npm().args(["run", "--silent", "check"]))?;
         let mut tests = npm();
-        run(tests
-            .args(["run", "--silent", "test"])
-            .env(PARLOR_VARIABLE, &binary)
-            .env("CHROMIUM", &chromium))?;
+        run(tests.args(["run", "--silent", "test"]).env("PARLOR_BIN", &binary).env("CHROMIUM", &chromium))?;
     }
     let version = output(Command::new(&chromium).arg("--version")).unwrap_or_default();
     Ok(Passed { note: Some(format!("in {version}")) })

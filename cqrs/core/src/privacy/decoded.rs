@@ -59,3 +59,58 @@ impl DecodedEvents {
         self.0.clear();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use schemars::JsonSchema;
+    use serde::{Deserialize, Serialize};
+
+    use super::*;
+    use crate::context::Actor;
+    use crate::event::Position;
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    struct Lit {
+        times: u32,
+    }
+    impl Event for Lit {}
+
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+    struct PutOut {}
+    impl Event for PutOut {}
+
+    fn recorded(id: u128, schema: u16, data: &'static str) -> RecordedEvent {
+        RecordedEvent {
+            position: Position(1),
+            id: Uuid::from_u128(id),
+            category: "lamp".into(),
+            stream: Uuid::nil(),
+            version: 1,
+            name: "lamp.lit".into(),
+            schema,
+            at: jiff::Timestamp::UNIX_EPOCH,
+            actor: Actor::System,
+            correlation: Uuid::nil(),
+            causation: None,
+            data: data.into(),
+        }
+    }
+
+    #[test]
+    fn only_the_same_event_is_at_hand_and_as_the_same_type() {
+        let events = DecodedEvents::new();
+        let lit = Lit { times: 3 };
+        events.keep(&recorded(1, 1, "3"), &lit);
+        assert_eq!(events.get::<Lit>(&recorded(1, 1, "3")), Some(lit));
+        for (what, other) in [
+            ("another event", recorded(2, 1, "3")),
+            ("what another store has under its id", recorded(1, 1, "4")),
+            ("another version of its data", recorded(1, 2, "3")),
+        ] {
+            assert_eq!(events.get::<Lit>(&other), None, "{what}");
+        }
+        assert_eq!(events.get::<PutOut>(&recorded(1, 1, "3")), None, "another type");
+        events.forget();
+        assert_eq!(events.get::<Lit>(&recorded(1, 1, "3")), None);
+    }
+}

@@ -9,7 +9,7 @@ use cqrs_core::{
     Value,
 };
 use jiff::Timestamp;
-use rusqlite::{Connection, OptionalExtension as _, Row, params, params_from_iter};
+use rusqlite::{Connection, OptionalExtension as _, Row, Statement, params, params_from_iter};
 use tokio::sync::{mpsc, watch};
 use uuid::Uuid;
 
@@ -207,8 +207,9 @@ impl SqliteLog {
 
     pub(crate) async fn verify(&self, guards: Vec<Guard>) -> Result<Option<Guard>, StoreError> {
         self.read(move |connection| {
+            let mut statement = connection.prepare_cached(VERSION)?;
             for guard in guards {
-                let actual = version(connection, guard.stream)?;
+                let actual = version(&mut statement, guard.stream)?;
                 if actual != guard.expected {
                     return Ok(Some(Guard { stream: guard.stream, expected: actual }));
                 }
@@ -253,11 +254,12 @@ fn stream_after(
     rows.collect()
 }
 
-fn version(connection: &Connection, stream: StreamId) -> rusqlite::Result<u64> {
-    connection
-        .prepare_cached("SELECT max(version) FROM events WHERE stream = ?1 AND category = ?2")?
-        .query_row(params![stream.id.as_bytes(), stream.category], |row| row.get::<_, Option<i64>>(0))
-        .map(|version| version.unwrap_or(0) as u64)
+const VERSION: &str = "SELECT max(version) FROM events WHERE stream = ?1 AND category = ?2";
+
+/// A stream's version, by [`VERSION`].
+fn version(statement: &mut Statement<'_>, stream: StreamId) -> rusqlite::Result<u64> {
+    let version = statement.query_row(params![stream.id.as_bytes(), stream.category], |row| row.get(0));
+    version.map(|version: Option<i64>| version.unwrap_or(0) as u64)
 }
 
 pub(crate) fn event(row: &Row<'_>) -> rusqlite::Result<RecordedEvent> {
@@ -411,8 +413,11 @@ fn transact(connection: &Connection, batch: &mut [Waiting]) -> Result<Plan, Fail
 
 fn gather(connection: &Connection, touched: &Touched) -> rusqlite::Result<Facts> {
     let mut facts = Facts::default();
-    for &stream in &touched.streams {
-        facts.versions.insert(stream, version(connection, stream)?);
+    if !touched.streams.is_empty() {
+        let mut statement = connection.prepare_cached(VERSION)?;
+        for &stream in &touched.streams {
+            facts.versions.insert(stream, version(&mut statement, stream)?);
+        }
     }
     if !touched.ledger.is_empty() {
         let mut statement = connection.prepare_cached("SELECT content, answer FROM ledger WHERE key = ?1")?;
