@@ -111,12 +111,24 @@ impl<'a> Tail<'a> {
                         "it is not what it was, beginning anew: {error}"
                     )));
                 }
+                None if self.merge.is_none() && self.next_mark < self.marks_there => self.look_again()?,
                 Some(Err(_)) | None => {}
             }
             if let Some(merged) = self.merge.as_mut().and_then(Merge::advance) {
                 self.shared.publish(merged);
             }
             self.keep_offsets();
+        }
+        Ok(())
+    }
+
+    /// Whether as many watermarks are there as were at first. A topic that was deleted and made anew right then has fewer, and
+    /// whoever waited for the others would wait until the relay had said as much again.
+    fn look_again(&self) -> Result<(), StoreError> {
+        let topic = &self.shared.marks_topic;
+        let (_, high) = bounds(&self.consumer, topic, 0)?;
+        if high < self.marks_there {
+            return Err(StoreError::Unavailable(format!("the topic {topic} was made anew, beginning anew")));
         }
         Ok(())
     }
