@@ -114,7 +114,11 @@ export class Conversations {
   /** Something was said. @param {LastMessage & { conversationId: string }} message */
   said(message) {
     const known = this.#known.get(message.conversationId);
-    if (!known) return void this.refresh(message.conversationId).catch(() => {});
+    if (!known) {
+      // What is read of it may be from a moment before.
+      const again = (/** @type {unknown} */ found) => void (found && this.said(message));
+      return void this.refresh(message.conversationId).then(again, () => {});
+    }
     if (!this.#isNew(known.id, message.position)) return;
     this.#counted.set(known.id, message.position);
     const unread = message.senderId === this.app.me ? 0 : 1;
