@@ -35,7 +35,7 @@ const SENDERS: usize = 8;
 /// How much more the server may hold, of however many connections: 50 KiB for each of a thousand.
 const GROWTH: u64 = 50 * 1024 * 1024;
 /// How long a stalled connection may stay: 20 seconds in which nothing is taken, after what led there.
-const GIVEN_UP: Duration = Duration::from_secs(60);
+const GIVEN_UP: Duration = Duration::from_mins(1);
 const RESUMING: usize = 8;
 /// How long a client listens to a connection that says nothing.
 const SILENCE: Duration = Duration::from_secs(10);
