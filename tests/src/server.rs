@@ -248,6 +248,17 @@ impl Server {
         }
     }
 
+    /// Halts it (SIGSTOP), so that it does nothing more, whatever the kernel still does for it.
+    ///
+    /// # Panics
+    /// In a cluster.
+    pub async fn halt(&self) {
+        match &self.runs {
+            Runs::InOne(single) => single.halt().await,
+            Runs::InSeveral(_) => panic!("a cluster has several processes to halt"),
+        }
+    }
+
     /// Asks it to stop (SIGTERM); in a cluster, every process.
     pub fn ask_to_stop(&self) {
         match &self.runs {

@@ -15,7 +15,7 @@ use crate::client::Api;
 use crate::place::Place;
 use crate::server::Options;
 use crate::store::{Database, Store};
-use crate::wait::{PATIENCE, within};
+use crate::wait::{PATIENCE, eventually, within};
 
 /// The longest that a server may take to say whether it is ready.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -188,6 +188,14 @@ impl Single {
         process.wait().expect("a child can be waited for");
     }
 
+    /// Halts it (SIGSTOP), and waits until none of its threads does anything but wait for a disk.
+    pub(crate) async fn halt(&self) {
+        let process = self.process.as_ref().expect("it runs");
+        kill_process(Pid::from_child(process), Signal::STOP).expect("a child can be signalled");
+        let is_halted = || thread_states(process.id()).iter().all(|state| ['T', 'D'].contains(state));
+        eventually("the server is halted", async || is_halted().then_some(())).await;
+    }
+
     /// Asks it to stop (SIGTERM).
     pub(crate) fn ask_to_stop(&self) {
         let process = self.process.as_ref().expect("it runs");
@@ -253,6 +261,18 @@ fn free_port() -> u16 {
 /// How many files a process has open: `fd` of proc(5).
 pub(crate) fn open_files(process: u32) -> usize {
     fs::read_dir(format!("/proc/{process}/fd")).expect("its files").count()
+}
+
+/// What each thread of a process does: `task/*/stat` of proc(5).
+fn thread_states(process: u32) -> Vec<char> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).expect("its threads");
+    let state = |thread: fs::DirEntry| {
+        // One that has just ended has none.
+        let stat = fs::read_to_string(thread.path().join("stat")).ok()?;
+        // After its name, which may hold anything.
+        stat.rsplit(") ").next()?.chars().next()
+    };
+    threads.filter_map(|thread| state(thread.ok()?)).collect()
 }
 
 /// How much memory a process holds, in bytes: `VmRSS` of proc(5).
