@@ -103,6 +103,7 @@ export class App extends Page {
   /** Reads everything anew. */
   forgetViews() {
     this.heard = new Heard();
+    this.conversations.forgetHeard();
     this.#timelines.clear();
     this.changed();
   }

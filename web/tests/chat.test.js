@@ -52,6 +52,54 @@ test("what waits in a conversation far down the list counts, too, and once", asy
   await until(async () => (await page.title()) === "(2) Parlor", "both, now that it is");
 });
 
+test("an answer from before a message takes nothing back that the feed has told of", async () => {
+  const [ada, bob, cyd] = await house.accounts("Ada Ahead", "Bob Ahead", "Cyd Ahead");
+  const body = { kind: /** @type {const} */ ("group"), title: "Old title", participants: [bob.userId] };
+  const { id } = await house.conversation(ada.parlor, body);
+  const { page } = await house.signedIn(bob);
+  await page.getByRole("link", { name: /Old title/ }).waitFor();
+  let release = () => {};
+  const held = new Promise((resolve) => (release = () => resolve(undefined)));
+  let read = () => {};
+  const wasRead = new Promise((resolve) => (read = () => resolve(undefined)));
+  await page.route(`**/v1/conversations/${id}`, async (route) => {
+    const response = await route.fetch();
+    read();
+    await held;
+    await route.fulfill({ response });
+  });
+  await ada.parlor.call("add_participant", { path: { id, userId: cyd.userId }, body: {} });
+  await wasRead;
+  await ada.parlor.send(id, "ahead of it");
+  await ada.parlor.call("rename_conversation", { path: { id }, body: { title: "New title" } });
+  await page.getByRole("link", { name: /New title.*ahead of it.*1 unread/s }).waitFor();
+  const answered = page.waitForResponse(`**/v1/conversations/${id}`);
+  release();
+  await answered;
+  // What comes after it is counted on.
+  await ada.parlor.send(id, "after it");
+  await page.getByRole("link", { name: /New title.*after it.*2 unread/s }).waitFor();
+});
+
+test("a conversation is shown with what was said in it, though the views learn of it late", async () => {
+  const [ada, bob] = await house.accounts("Ada Late", "Bob Late");
+  const { page } = await house.signedIn(bob);
+  await page.getByRole("heading", { name: "No conversations yet" }).waitFor();
+  const asked = [];
+  await page.route(/\/v1\/conversations\/[^/]+$/, async (route) => {
+    asked.push(route.request().url());
+    const contentType = "application/problem+json";
+    if (asked.length <= 2) return route.fulfill({ status: 404, contentType, json: { code: "not-found", status: 404 } });
+    const response = await route.fetch();
+    const before = { ...(await response.json()), lastMessage: null, unreadCount: 0 };
+    return route.fulfill({ response, json: before });
+  });
+  const { id } = await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });
+  await ada.parlor.send(id, "Are you there?");
+  await page.getByRole("link", { name: /Ada Late.*Are you there\?.*1 unread/s }).waitFor();
+  assert.ok(asked.length > 2, "it was asked for again");
+});
+
 test("what is edited, deleted and replied to is seen by the other at once", async () => {
   const [ada, bob] = await house.accounts("Ada Edits", "Bob Watches");
   await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });

@@ -2,6 +2,10 @@
 import { byPosition } from "../format.js";
 
 const PAGE = 100;
+/** For how many milliseconds what was heard is held against answers: the views that are asked follow the feed, far sooner. */
+const FRESH = 30_000;
+/** How long to wait, in milliseconds, for a view that doesn't know yet what the feed has told of, time after time. */
+const PAUSES = [150, 300, 600, 1_200, 2_400];
 
 /** The conversations that one is in, the newest activity first. */
 export class Conversations {
@@ -9,6 +13,8 @@ export class Conversations {
   #known = new Map();
   /** The newest message of each that was counted: what comes twice counts once. @type {Map<string, string>} */
   #counted = new Map();
+  /** What was heard of each lately: done again after an answer, which may be from before. @type {Map<string, { at: number, change: () => void }[]>} */
+  #recent = new Map();
   /** How many messages wait in those that aren't loaded. @type {Map<string, number>} */
   #beyond = new Map();
   /** @type {ConversationAnswer[] | undefined} */
@@ -75,37 +81,59 @@ export class Conversations {
     }
   }
 
-  /** @param {ConversationAnswer} conversation */
+  /** Takes an answer, and on it what was heard that it may not hold. @param {ConversationAnswer} conversation */
   learn(conversation) {
-    this.#known.set(conversation.id, conversation);
-    this.#beyond.delete(conversation.id);
-    const { lastMessage } = conversation;
-    if (lastMessage && this.#isNew(conversation.id, lastMessage.position)) {
-      this.#counted.set(conversation.id, lastMessage.position);
-    }
+    const { id, lastMessage } = conversation;
+    this.#known.set(id, conversation);
+    this.#beyond.delete(id);
+    if (lastMessage) this.#counted.set(id, lastMessage.position);
+    else this.#counted.delete(id);
+    for (const { change } of this.#recentOf(id)) change();
     this.#changed();
     return conversation;
   }
 
-  /** Reads one anew. @param {string} id */
+  /** Reads one anew. @param {string} id @returns {Promise<ConversationAnswer | undefined>} */
   async refresh(id) {
-    try {
-      return this.learn(await this.app.parlor.call("get_conversation", { path: { id } }));
-    } catch (error) {
-      if (/** @type {any} */ (error).status === 404) this.forget(id);
-      else throw error;
+    for (let attempt = 0; ; attempt += 1) {
+      const found = await this.#ask(id);
+      // The view doesn't know yet what the feed has told of.
+      const behind = found ? this.#isDeleted(found.lastMessage) : this.#recentOf(id).length > 0;
+      const pause = PAUSES[attempt];
+      if (!behind || pause === undefined) return found ? this.learn(found) : this.#forget(id);
+      await new Promise((resolve) => setTimeout(resolve, pause));
     }
   }
 
-  /** @param {string} id @param {Partial<ConversationAnswer>} changes */
-  update(id, changes) {
-    const known = this.#known.get(id);
-    if (known) this.#known.set(id, { ...known, ...changes });
-    this.#changed();
+  /** @param {string} id */
+  async #ask(id) {
+    try {
+      return await this.app.parlor.call("get_conversation", { path: { id } });
+    } catch (error) {
+      if (/** @type {any} */ (error).status !== 404) throw error;
+    }
+  }
+
+  /** @param {{ id: string } | null | undefined} message */
+  #isDeleted(message) {
+    return Boolean(message && this.app.heard.get(message.id)?.deletedAt);
+  }
+
+  /** One is in it from now on. @param {string} id */
+  joined(id) {
+    // That one had left says nothing any more.
+    this.#recent.delete(id);
+    this.#hear(id, () => {});
   }
 
   /** One isn't in it any more. @param {string} id */
-  forget(id) {
+  left(id) {
+    this.#recent.delete(id);
+    this.#forget(id);
+  }
+
+  /** @param {string} id @returns {undefined} */
+  #forget(id) {
     this.#known.delete(id);
     this.#beyond.delete(id);
     this.#changed();
@@ -113,26 +141,64 @@ export class Conversations {
 
   /** Something was said. @param {LastMessage & { conversationId: string }} message */
   said(message) {
-    const known = this.#known.get(message.conversationId);
-    if (!known) {
-      // What is read of it may be from a moment before.
-      const again = (/** @type {unknown} */ found) => void (found && this.said(message));
-      return void this.refresh(message.conversationId).then(again, () => {});
-    }
-    if (!this.#isNew(known.id, message.position)) return;
-    this.#counted.set(known.id, message.position);
-    const unread = message.senderId === this.app.me ? 0 : 1;
-    this.update(known.id, {
-      lastMessage: message,
-      updatedAt: message.createdAt,
-      unreadCount: known.unreadCount + unread,
+    const id = message.conversationId;
+    this.#hear(id, () => {
+      const known = this.#known.get(id);
+      const counted = this.#counted.get(id);
+      if (!known || (counted !== undefined && byPosition(message.position, counted) <= 0)) return;
+      if (this.#isDeleted(message)) return;
+      this.#counted.set(id, message.position);
+      const unreadCount = known.unreadCount + (message.senderId === this.app.me ? 0 : 1);
+      this.#update(id, { lastMessage: message, updatedAt: message.createdAt, unreadCount });
+    });
+    if (!this.#known.has(id)) this.refresh(id).catch(() => {});
+  }
+
+  /** A message has another content. @param {{ id: string, conversationId: string, content: string }} message */
+  edited({ id, conversationId, content }) {
+    this.#hear(conversationId, () => {
+      const last = this.#known.get(conversationId)?.lastMessage;
+      if (last?.id === id) this.#update(conversationId, { lastMessage: { ...last, content } });
     });
   }
 
-  /** @param {string} id @param {string} position */
-  #isNew(id, position) {
-    const counted = this.#counted.get(id);
-    return counted === undefined || byPosition(position, counted) > 0;
+  /** One has read all up to a message, here or elsewhere. @param {string} id @param {string} position the message's */
+  read(id, position) {
+    this.#hear(id, () => {
+      const last = this.#known.get(id)?.lastMessage;
+      if (last && byPosition(last.position, position) <= 0) this.#update(id, { unreadCount: 0 });
+    });
+  }
+
+  /** One is called something else. @param {string} id @param {string | null | undefined} title */
+  renamed(id, title) {
+    this.#hear(id, () => this.#update(id, { title }));
+  }
+
+  /** Holds nothing of what was heard against what is read from now on. */
+  forgetHeard() {
+    this.#recent.clear();
+  }
+
+  /** @param {string} id @param {() => void} change */
+  #hear(id, change) {
+    const recent = this.#recentOf(id);
+    recent.push({ at: Date.now(), change });
+    this.#recent.set(id, recent);
+    change();
+  }
+
+  /** @param {string} id */
+  #recentOf(id) {
+    const since = Date.now() - FRESH;
+    return (this.#recent.get(id) ?? []).filter(({ at }) => at >= since);
+  }
+
+  /** @param {string} id @param {Partial<ConversationAnswer>} changes */
+  #update(id, changes) {
+    const known = this.#known.get(id);
+    if (known) this.#known.set(id, { ...known, ...changes });
+    this.#changed();
   }
 
   #changed() {

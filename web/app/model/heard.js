@@ -21,6 +21,11 @@ export class Heard {
     return this.#messages.has(id);
   }
 
+  /** @param {string} id */
+  get(id) {
+    return this.#messages.get(id);
+  }
+
   /** What was heard of a conversation's messages, the latest last. @param {string} conversationId */
   of(conversationId) {
     return [...this.#messages.values()].filter((message) => message.conversationId === conversationId);

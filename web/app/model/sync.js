@@ -73,14 +73,11 @@ function take(app, { type, at = "", data }) {
     case "chat.message-edited":
     case "chat.message-deleted": {
       app.hear(data);
+      if (!data.deletedAt) return conversations.edited(data);
       const conversation = conversations.get(data.conversationId);
-      const last = conversation?.lastMessage;
-      if (!conversation || !last) return;
-      if (data.deletedAt) {
-        // What was unread or last may be so no longer.
-        if (last.id === data.id || conversation.unreadCount > 0) soon(() => conversations.refresh(conversation.id));
-      } else if (last.id === data.id) {
-        conversations.update(conversation.id, { lastMessage: { ...last, content: data.content } });
+      // What was unread or last may be so no longer.
+      if (conversation && (conversation.lastMessage?.id === data.id || conversation.unreadCount > 0)) {
+        soon(() => conversations.refresh(conversation.id));
       }
       return;
     }
@@ -89,20 +86,23 @@ function take(app, { type, at = "", data }) {
       if (data.userId === app.me) readElsewhere(app, data);
       return;
     case "chat.conversation-renamed":
-      return conversations.update(data.conversationId, { title: data.title });
+      return conversations.renamed(data.conversationId, data.title);
     case "chat.participant-removed":
       if (data.userId === app.me) {
-        conversations.forget(data.conversationId);
+        conversations.left(data.conversationId);
         if (app.route.conversation === data.conversationId) app.go({ pane: app.route.pane });
         return;
       }
     // falls through
     case "chat.participant-added":
       if (type === "chat.participant-added") {
+        if (data.userId === app.me) conversations.joined(data.conversationId);
         soon(() => app.transients.meet(data.userId === app.me ? data.addedBy : data.userId));
       }
     // falls through
     case "chat.conversation-created":
+      if (type === "chat.conversation-created") conversations.joined(data.conversationId);
+    // falls through
     case "chat.participant-role-changed":
       soon(() => conversations.refresh(data.conversationId));
       if (timeline) soon(() => timeline.loadParticipants());
@@ -138,11 +138,11 @@ function take(app, { type, at = "", data }) {
 
 /** Somebody's own reading, here or on another device. @param {App} app @param {{ conversationId: string, position: string }} data */
 function readElsewhere(app, { conversationId, position }) {
-  const conversation = app.conversations.get(conversationId);
-  if (!conversation && app.conversations.waits(conversationId)) soon(() => app.conversations.refresh(conversationId));
-  if (!conversation || conversation.unreadCount === 0) return;
-  if (conversation.lastMessage?.position === position) app.conversations.update(conversationId, { unreadCount: 0 });
-  else soon(() => app.conversations.refresh(conversationId));
+  const { conversations } = app;
+  conversations.read(conversationId, position);
+  const conversation = conversations.get(conversationId);
+  const left = conversation ? conversation.unreadCount > 0 : conversations.waits(conversationId);
+  if (left) soon(() => conversations.refresh(conversationId));
 }
 
 /** The views that are asked follow the same log as the feed, a moment later. @param {() => Promise<unknown>} work */

@@ -58,7 +58,7 @@ function Title({ conversation, may }) {
         path: { id: conversation.id },
         body: { title: title.trim() || null },
       });
-      app.conversations.update(conversation.id, { title: renamed.title });
+      app.conversations.renamed(conversation.id, renamed.title);
     });
   };
   return html`<form class="part" onSubmit=${save}>
@@ -121,7 +121,7 @@ function Leave({ id, onClose }) {
     const left = await app.attempt(() => app.parlor.call("remove_participant", { path: { id, userId: app.me ?? "" } }));
     if (!left) return;
     onClose();
-    app.conversations.forget(id);
+    app.conversations.left(id);
     app.go({ pane: "chats" });
   };
   return html`<section class="part">
