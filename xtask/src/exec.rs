@@ -4,6 +4,7 @@
 //! in its `Drop` as always. A second signal ends the process at once.
 
 use std::fmt::Write as _;
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -65,16 +66,37 @@ pub fn pause() -> Result<(), Interrupted> {
 
 /// Prints the command line, runs it with our output and no input, and fails unless it succeeds.
 pub fn run(command: &mut Command) -> Result<()> {
+    let (child, line) = start(command)?;
+    ended_well(supervise(child)?, &line)
+}
+
+/// The same, and shows each line that it writes to its standard output to `reader`, too.
+pub fn run_reading(command: &mut Command, mut reader: impl FnMut(&str) + Send) -> Result<()> {
+    let (mut child, line) = start(command.stdout(Stdio::piped()))?;
+    let printed = child.stdout.take().context("it has an output")?;
+    let status = std::thread::scope(|scope| {
+        scope.spawn(move || {
+            for line in BufReader::new(printed).split(b'\n').map_while(std::io::Result::ok) {
+                let line = String::from_utf8_lossy(&line);
+                println!("{line}");
+                reader(&line);
+            }
+        });
+        supervise(child)
+    })?;
+    ended_well(status, &line)
+}
+
+fn start(command: &mut Command) -> Result<(Child, String)> {
     check_interrupted()?;
     let line = command_line(command);
     eprintln!("$ {line}");
     // A group of its own, so that an interruption reaches what the program started, too.
-    let child = command
-        .stdin(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .with_context(|| format!("`{line}` could not be started"))?;
-    let status = supervise(child)?;
+    let child = command.stdin(Stdio::null()).process_group(0).spawn();
+    Ok((child.with_context(|| format!("`{line}` could not be started"))?, line))
+}
+
+fn ended_well(status: ExitStatus, line: &str) -> Result<()> {
     if !status.success() {
         bail!("`{line}` ended with {status}");
     }

@@ -4,7 +4,7 @@ use std::env;
 
 use anyhow::Result;
 
-use super::Passed;
+use super::{Passed, run_tests};
 use crate::exec::run;
 use crate::kafka;
 use crate::postgres::{self, PgBouncer};
@@ -57,7 +57,7 @@ pub(super) fn tests() -> Result<Passed> {
     } else {
         format!("the Kafka that {} names", kafka::BROKER_VARIABLE)
     };
-    run(&mut tests)?;
+    run_tests(&mut tests)?;
     let note = format!("on SQLite, {on_postgres}, PgBouncer {}, {on_kafka}", pooler.version());
     Ok(Passed { note: Some(note) })
 }

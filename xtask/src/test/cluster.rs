@@ -4,8 +4,7 @@ use std::env;
 
 use anyhow::Result;
 
-use super::Passed;
-use crate::exec::run;
+use super::{Passed, run_tests};
 use crate::workspace::{PARLOR_VARIABLE, cargo, parlor};
 use crate::{kafka, postgres};
 
@@ -33,14 +32,16 @@ fn run_on_cluster(targets: &[(&str, &[&str])]) -> Result<Passed> {
     };
     let binary = parlor()?;
     let tests = |(target, filter): &(&str, &[&str])| -> Result<()> {
-        run(cargo()
-            .args(["test", "--workspace", "--no-fail-fast", "--test", target, "--"])
-            .args(*filter)
-            .env("PARLOR_TEST_TARGET", "cluster")
-            .env(PARLOR_VARIABLE, &binary)
-            .env(postgres::URL_VARIABLE, &url)
-            .env(kafka::BROKER_VARIABLE, &address)
-            .env(kafka::NODE_VARIABLE, env::current_exe()?))
+        run_tests(
+            cargo()
+                .args(["test", "--workspace", "--no-fail-fast", "--test", target, "--"])
+                .args(*filter)
+                .env("PARLOR_TEST_TARGET", "cluster")
+                .env(PARLOR_VARIABLE, &binary)
+                .env(postgres::URL_VARIABLE, &url)
+                .env(kafka::BROKER_VARIABLE, &address)
+                .env(kafka::NODE_VARIABLE, env::current_exe()?),
+        )
     };
     // Every failure at once, as for the other tests.
     let results: Vec<_> = targets.iter().map(tests).collect();

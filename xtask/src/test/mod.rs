@@ -3,16 +3,18 @@
 mod cargo;
 mod cluster;
 mod deny;
+mod failures;
 mod package;
 mod web;
 
-use std::process::ExitCode;
+use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Parser;
 use clap::builder::PossibleValuesParser;
 
+use self::failures::Failures;
 use crate::{Task, exec};
 
 /// Run every check: format, lints, dependencies, documentation, tests, packaging
@@ -125,6 +127,16 @@ impl Step {
     }
 }
 
+/// Runs tests; if they fail, the error's lines after the first are what they said of it.
+fn run_tests(command: &mut Command) -> Result<()> {
+    let mut failures = Failures::default();
+    let result = exec::run_reading(command, |line| failures.take(line));
+    result.map_err(|error| match failures.told() {
+        told if told.is_empty() => error,
+        told => anyhow!("{error:#}\n{told}"),
+    })
+}
+
 /// Prints what became of each step, then the closing line that CI reads, and gives the process's exit code.
 fn summarise(report: &[(&str, Duration, Outcome)]) -> ExitCode {
     println!();
@@ -137,6 +149,13 @@ fn summarise(report: &[(&str, Duration, Outcome)]) -> ExitCode {
         let line =
             format!("{name:<11} {word:<7} {:>7.1} s  {}", took.as_secs_f64(), remark.unwrap_or_default());
         println!("{}", line.trim_end());
+    }
+    for (name, _, outcome) in report {
+        if let Outcome::Failed(error) = outcome
+            && let Some((_, more)) = error.split_once('\n')
+        {
+            println!("\n{name}, what failed:\n{more}");
+        }
     }
     println!("\n{}", closing_line(report));
     let all_passed = report.iter().all(|(_, _, outcome)| matches!(outcome, Outcome::Passed(_)));

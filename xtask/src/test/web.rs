@@ -6,7 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail};
 
-use super::Passed;
+use super::{Passed, run_tests};
 use crate::debian;
 use crate::exec::{output, run};
 use crate::workspace::{parlor, root};
@@ -31,7 +31,9 @@ pub(super) fn web() -> Result<Passed> {
         run(npm().args(["ci", "--no-audit", "--no-fund"]))?;
         run(npm().args(["run", "--silent", "check"]))?;
         let mut tests = npm();
-        run(tests.args(["run", "--silent", "test"]).env("PARLOR_BIN", &binary).env("CHROMIUM", &chromium))?;
+        run_tests(
+            tests.args(["run", "--silent", "test"]).env("PARLOR_BIN", &binary).env("CHROMIUM", &chromium),
+        )?;
     }
     let version = output(Command::new(&chromium).arg("--version")).unwrap_or_default();
     Ok(Passed { note: Some(format!("in {version}")) })
