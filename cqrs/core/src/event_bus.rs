@@ -123,7 +123,7 @@ pub trait EventHandler: Send + Sync + 'static {
 pub struct Gather {
     /// For how long at most.
     pub time: Duration,
-    /// How many are enough, and how many are handed over at most in one go.
+    /// How many are enough, and how many are handed over at most in one go, unless it is thousands behind.
     pub events: usize,
 }
 

@@ -12,7 +12,7 @@ use super::tenure::Tenure;
 use super::{EventHandler, Gather, HandlerError, Progress, panic_message};
 use crate::event::Position;
 use crate::lease::Fence;
-use crate::source::EventSource;
+use crate::source::{Batch, EventSource};
 
 /// The first wait between two tries of a handler that fails; each is twice the one before.
 const FIRST_PAUSE: Duration = Duration::from_millis(20);
@@ -22,6 +22,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 const WAITED_FOR: Duration = Duration::from_millis(10);
 /// How often it is looked at otherwise, as long as there are events ahead of it.
 const UNHURRIED: Duration = Duration::from_millis(250);
+
+/// How many events are handed over in one go, or more if the handler says so, where so many are left after them.
+const MANY: usize = 2048;
 
 /// A handler on one of its sources.
 pub(super) struct Follower {
@@ -181,22 +184,34 @@ impl Follower {
             // What was in its way is gone, and there may be no event for long that would show it.
             self.error.lock().take();
         }
+        let limit = self.handler.gathers().events;
+        let many = limit.max(MANY);
+        let mut ahead: Option<Batch> = None;
         loop {
-            while let Err(Elapsed) = self.await_beyond(&mut head, place).await {
-                self.handler.idle(source, place, fence).await?;
-                self.error.lock().take();
-            }
-            self.gather(&mut head, place).await;
-            let batch = self
-                .source
-                .read(place, self.handler.gathers().events)
-                .await
-                .map_err(|error| HandlerError::store(Position(place.0 + 1), &error))?;
+            let batch = if let Some(batch) = ahead.take() {
+                batch
+            } else {
+                while let Err(Elapsed) = self.await_beyond(&mut head, place).await {
+                    self.handler.idle(source, place, fence).await?;
+                    self.error.lock().take();
+                }
+                self.gather(&mut head, place).await;
+                let read = self.source.read(place, limit).await;
+                read.map_err(|error| HandlerError::store(Position(place.0 + 1), &error))?
+            };
             if batch.upto <= place {
                 tokio::task::yield_now().await;
                 continue;
             }
-            self.handler.handle(source, &batch, fence).await?;
+            // Far behind, it reads what comes next, and more of it, while this is taken in.
+            let far_behind = head.borrow().0 >= batch.upto.0 + many as u64;
+            let reading = async {
+                // What can't be read now is read again when its turn has come.
+                if far_behind { self.source.read(batch.upto, many).await.ok() } else { None }
+            };
+            let (handled, next) = futures::join!(self.handler.handle(source, &batch, fence), reading);
+            handled?;
+            ahead = next;
             place = batch.upto;
             self.error.lock().take();
             show(place);
