@@ -26,6 +26,10 @@ use crate::value::{PostgresRow, ToPostgres, postgres_params};
 /// How many commits one transaction takes at most.
 pub(super) const BATCH: usize = 1024;
 
+/// How a committer's statements are planned: once, and each stream and key looked up by its index. What can only be read whole,
+/// such as the head, counts as dear then, and would be compiled each time.
+const BY_KEYS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
+
 /// Gathers what is to be committed and commits it as one.
 pub(super) struct Committer {
     pool: Pool,
@@ -317,7 +321,7 @@ impl Committer {
         // A connection that was lost since the last batch needn't fail this one.
         if self.connection.as_ref().is_none_or(Connection::is_lost) {
             self.connection = None;
-            match self.pool.connect(self.pool.patience()).await {
+            match self.connect().await {
                 Ok(connection) => self.connection = Some(connection),
                 Err(error) => {
                     batch::fail(batch, || CommitError::Store(StoreError::Unavailable(error.to_string())));
@@ -369,6 +373,14 @@ impl Committer {
             }
         }
         Ok(())
+    }
+
+    async fn connect(&self) -> Result<Connection, StoreError> {
+        let connection = self.pool.connect(self.pool.patience()).await?;
+        if connection.prepares() {
+            connection.batch(BY_KEYS).await?;
+        }
+        Ok(connection)
     }
 
     /// Answers a batch that is committed, as far as it could be.

@@ -102,6 +102,11 @@ impl Connection {
         self.client().is_closed() || self.pending.load(Ordering::Relaxed) > 0
     }
 
+    /// Whether statements stay prepared: the session is the connection's own.
+    pub(super) fn prepares(&self) -> bool {
+        self.session.prepares
+    }
+
     /// Whether the server itself ends what takes longer than there is time, whether or not a transaction says so.
     pub(super) fn is_limited(&self) -> bool {
         self.session.limited

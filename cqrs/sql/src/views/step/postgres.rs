@@ -17,6 +17,15 @@ use crate::views::Views;
 /// The class of the advisory locks under which a view's steps are taken. They are transactions' locks.
 const STEPS: i32 = 7_305_807;
 
+/// How a step's statements are planned: rows are looked up by their keys, by plans that are made once.
+///
+/// Left to itself the planner reads a table of some thousand rows whole to find a hundred of them, and makes the plan anew each
+/// time; or it keeps one that it made while the table was empty. What can only be read whole counts as dear then, and would be
+/// compiled each time.
+const BY_KEYS: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
+     set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true), \
+     set_config('jit', 'off', true)";
+
 /// How long steps that share a transaction wait for a lock. Whoever keeps one view standing keeps the others no longer.
 const SHARED_PATIENCE: &str = "SET LOCAL lock_timeout = 200";
 
@@ -95,7 +104,7 @@ impl Views {
     ) -> Result<Results, StepError> {
         // One step of a view at a time: two, from different sources, that read each other's rows would both miss what the
         // other hasn't committed yet. Each statement after the lock sees all that was committed before it.
-        let mut first = format!("SET LOCAL search_path TO {}; {STANDSTILL}", quoted(schema));
+        let mut first = format!("SET LOCAL search_path TO {}; {STANDSTILL}; {BY_KEYS}", quoted(schema));
         if steps.len() > 1 {
             first = format!("{first}; {SHARED_PATIENCE}");
         }
