@@ -7,6 +7,7 @@ use cqrs_sql::{AnswerKey, Dialect};
 use parlor_text::Token;
 use uuid::Uuid;
 
+use super::reach::{Reach, Yield, Yields};
 use super::{BUCKETS, Search, bucket, first_row, sql, tokens};
 use crate::message::MessageAnswer;
 
@@ -110,17 +111,20 @@ struct Within {
     conversations: Vec<Uuid>,
     /// A byte for each bucket: 1 where one of their conversations is in it.
     buckets: Vec<u8>,
+    /// How many conversations they are in, as far as they were counted.
+    size: usize,
 }
 
 impl Within {
     fn of(mut conversations: Vec<Uuid>) -> Self {
-        let all = conversations.len() > MOST_LISTED;
+        let size = conversations.len();
+        let all = size > MOST_LISTED;
         let mut buckets = vec![u8::from(all); BUCKETS];
         for conversation in &conversations {
             buckets[bucket(*conversation)] = 1;
         }
         conversations.truncate(MOST_NAMED + 1);
-        Self { conversations, buckets }
+        Self { conversations, buckets, size }
     }
 }
 
@@ -154,16 +158,21 @@ impl Search {
         let mut found = Found::default();
         let mut before = first_row(wanted.before);
         let wanted = Arc::new(wanted.clone());
-        let mut reach = Reach::default();
+        let question = Yields::question(&tokens.all, tokens.within.size);
+        let mut reach = self.yields.first(question, limit + 1);
+        let mut brought = Yield::default();
         let mut looked_at = 0;
         while looked_at < MOST_CANDIDATES && before > 1 {
             let missing = limit + 1 - found.messages.len();
-            let read = match self.0.views().dialect() {
+            let read = match self.repository.views().dialect() {
                 Dialect::Sqlite => self.newest(viewer, &tokens, &wanted, before, missing).await?,
                 Dialect::Postgres => self.in_ranges(viewer, &tokens, &wanted, before, missing, reach).await?,
             };
             looked_at += read.matched;
             let visible = read.candidates.len();
+            let look = Yield { rows: reach.0, matched: read.matched as u64, visible: visible as u64 };
+            brought = brought.and(look);
+            self.yields.learn(question, brought);
             for candidate in read.candidates {
                 before = candidate.row;
                 let Some(message) = candidate.message else { continue };
@@ -180,7 +189,7 @@ impl Search {
             }
             if !read.more {
                 before = read.from;
-                reach = reach.next(read.matched, visible, limit + 1 - found.messages.len());
+                reach = look.next(limit + 1 - found.messages.len());
             }
         }
         found.next = (before > 1).then_some(before / 2);
@@ -194,7 +203,7 @@ impl Search {
         let within = match wanted.conversation {
             Some(conversation) => {
                 let params = params![viewer, conversation];
-                Arc::new(Within::of(self.0.rows(sql::IS_IN, params, |row| row.get(0)).await?))
+                Arc::new(Within::of(self.repository.rows(sql::IS_IN, params, |row| row.get(0)).await?))
             }
             None => self.within(viewer).await?,
         };
@@ -210,7 +219,7 @@ impl Search {
 
     /// Where somebody may find something.
     async fn within(&self, viewer: Uuid) -> Result<Arc<Within>, StoreError> {
-        let views = self.0.views();
+        let views = self.repository.views();
         let key = AnswerKey { question: "search within", of: Uuid::nil(), by: viewer, limit: 0 };
         if let Some(within) = views.recall(&key) {
             return Ok(within);
@@ -219,7 +228,8 @@ impl Search {
         if let Some(watch) = &mut watch {
             watch.on([viewer]);
         }
-        let rows = self.0.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], |row| row.get(0)).await?;
+        let rows =
+            self.repository.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], |row| row.get(0)).await?;
         let within = Arc::new(Within::of(rows));
         if let Some(watch) = watch
             && let Some(settled) = views.settled(&[super::VIEW]).await
@@ -249,7 +259,7 @@ impl Search {
                 && found.last().is_some_and(|last| last.message.is_some())
                 && seen(found) >= missing
         };
-        let candidates = self.0.views().query_until(super::VIEW, sql, params, map, enough).await?;
+        let candidates = self.repository.views().query_until(super::VIEW, sql, params, map, enough).await?;
         let more = candidates.len() == MOST_CANDIDATES || seen(&candidates) >= missing;
         Ok(Read { from: 0, matched: candidates.len(), more, candidates })
     }
@@ -280,68 +290,14 @@ impl Search {
                 row.get::<Option<u64>>(0)?.map(|_| Candidate::from_row(row, &wanted)).transpose()?;
             Ok((candidate, row.get::<u64>(10)?, row.get::<u64>(11)? as usize))
         };
-        let rows = self.0.views().query(super::VIEW, sql, params, map).await?;
+        let rows = self.repository.views().query(super::VIEW, sql, params, map).await?;
         let (from, matched) = rows.first().map_or((0, 0), |(_, from, matched)| (*from, *matched));
         let candidates: Vec<_> = rows.into_iter().filter_map(|(candidate, ..)| candidate).collect();
         Ok(Read { from, matched, more: candidates.len() == step, candidates })
     }
 }
 
-/// How many rows back PostgreSQL looks at once.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Reach(u64);
-
-impl Default for Reach {
-    fn default() -> Self {
-        Self(1 << sql::FINE.bits)
-    }
-}
-
-impl Reach {
-    /// How many rows that match one look is to find at most: each costs PostgreSQL a microsecond or less.
-    const MATCHES: u64 = 1_000;
-    /// How much further one look reaches than the one before.
-    const MOST_GROWTH: u64 = 64;
-    /// How many ranges one look names.
-    const RANGES: u64 = 64;
-
-    /// How far the next look reaches, after one that found `matched` rows, of which the viewer may see `visible`, and while
-    /// `missing` aren't found.
-    fn next(self, matched: usize, visible: usize, missing: usize) -> Self {
-        let missing = missing as u64 * 3 / 2;
-        let for_matches = self.0.saturating_mul(Self::MATCHES) / (matched as u64).max(1);
-        let for_page = match visible as u64 {
-            0 => u64::MAX,
-            visible => self.0.saturating_mul(missing) / visible,
-        };
-        let most = self.0.saturating_mul(Self::MOST_GROWTH).min(Self::RANGES << sql::COARSE.bits);
-        Self(for_matches.min(for_page).clamp(1 << sql::FINE.bits, most))
-    }
-
-    /// The ranges it is measured in.
-    fn ranges(self) -> sql::Range {
-        if self.0 <= 1 << sql::COARSE.bits { sql::FINE } else { sql::COARSE }
-    }
-}
-
 /// How many of the candidates have messages.
 fn seen(candidates: &[Candidate]) -> usize {
     candidates.iter().filter(|candidate| candidate.message.is_some()).count()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_next_look_reaches_as_far_as_the_page_needs_and_no_further_than_it_may() {
-        let first = Reach::default();
-        let fine = 1 << sql::FINE.bits;
-        assert_eq!(first.next(0, 0, 51).0, fine * 64, "what is rare is looked for in all at once");
-        assert_eq!(first.next(100, 20, 40).0, fine * 3, "as much as is missing, and half as much again");
-        assert_eq!(first.next(500, 1, 50).0, fine * 2, "others' messages are few at a time");
-        assert_eq!(first.next(50_000, 0, 50).0, fine, "but never less than a range");
-        assert_eq!((fine * 16, sql::FINE), (1 << sql::COARSE.bits, Reach(fine * 16).ranges()));
-        assert_eq!(Reach(fine * 17).ranges(), sql::COARSE);
-    }
 }

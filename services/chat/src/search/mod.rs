@@ -7,10 +7,12 @@
 //! Stays lie in this view, under its own checkpoint: it can't find a message without knowing who had left before it.
 
 pub mod find;
+mod reach;
 pub mod search_messages;
 mod sql;
 mod tokens;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use cqrs_core::{
@@ -21,6 +23,7 @@ use cqrs_sql::{SqlReadRepository, Views};
 use jiff::Timestamp;
 use uuid::Uuid;
 
+use self::reach::Yields;
 use crate::membership::{Membership, MembershipEvent};
 use crate::message::{Message, MessageEvent};
 use crate::touched;
@@ -239,11 +242,14 @@ fn bucket(conversation: Uuid) -> usize {
 
 /// What was said, by what is in it.
 #[derive(Clone)]
-pub struct Search(SqlReadRepository<IndexedMessage>);
+pub struct Search {
+    repository: SqlReadRepository<IndexedMessage>,
+    yields: Arc<Yields>,
+}
 
 impl Search {
     /// Reads the view.
     pub fn new(views: Views) -> Self {
-        Self(SqlReadRepository::new(views, VIEW))
+        Self { repository: SqlReadRepository::new(views, VIEW), yields: Arc::default() }
     }
 }
