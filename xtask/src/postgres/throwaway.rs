@@ -32,12 +32,17 @@ pub struct Throwaway {
 impl Throwaway {
     /// Makes and starts one, and waits until it takes connections.
     pub fn start() -> Result<Self> {
+        Self::start_with(&[])
+    }
+
+    /// The same with settings such as `shared_buffers=1GB`.
+    pub fn start_with(settings: &[&str]) -> Result<Self> {
         let folder = tempfile::Builder::new().prefix("parlor-postgres-").tempdir()?;
         let cluster = Cluster::at(folder.path().to_owned())?;
         cluster.make().context("the PostgreSQL for tests could not be made")?;
         let mut tried = 1;
         let server = loop {
-            match start(&cluster) {
+            match start(&cluster, settings) {
                 Ok(server) => break server,
                 Err(error) if error.is::<crate::exec::Interrupted>() || tried == TRIES => return Err(error),
                 Err(error) => println!("{error:#}\ntrying again"),
@@ -79,7 +84,7 @@ impl Drop for Throwaway {
     }
 }
 
-fn start(cluster: &Cluster) -> Result<Child> {
+fn start(cluster: &Cluster, settings: &[&str]) -> Result<Child> {
     let port = cluster.choose_port()?;
     let log = File::create(cluster.log())?;
     let mut server = cluster
@@ -88,6 +93,7 @@ fn start(cluster: &Cluster) -> Result<Child> {
         .arg("-D")
         .arg(cluster.data())
         .args(cluster.options(port))
+        .args(settings.iter().map(|setting| format!("-c{setting}")))
         .stdin(Stdio::null())
         .stdout(log.try_clone()?)
         .stderr(log)
