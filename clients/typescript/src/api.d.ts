@@ -1,11 +1,26 @@
 // Made from docs/openapi.json by tools/generate.js; don't edit.
 
+/** One of several objects: what only some of them have is undefined in the others. */
+export type OneOf<T, K extends PropertyKey = T extends unknown ? keyof T : never> = T extends unknown
+  ? T & { [P in Exclude<K, keyof T>]?: undefined }
+  : never;
+
 /** Whether an account stands, as others are told. */
 export type AccountState = "active" | "disabled" | "deleted";
 
 /** As what somebody is to be in the group. */
 export type AddParticipantBody = {
   role?: ParticipantRole | null;
+};
+
+/** One has read all notifications. */
+export type AllNotificationsReadFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: Nothing;
+  type: "notification.all-read";
 };
 
 /** What a user says of their availability; said alike in the API, hence its schema there. */
@@ -16,6 +31,15 @@ export type AvatarUrl = string;
 export type Bio = string;
 
 export type Body = string;
+
+/** All that was missed has been said; what follows is new. */
+export type CaughtUpFrame = {
+  /** Resumes here. */
+  cursor: string;
+  /** For `Parlor-Min-Position`: what is read with it lacks nothing that comes before. */
+  position: string;
+  type: "caught-up";
+};
 
 /** Asks for another address. The answer is the same whether or not somebody has it already; the mail there tells. */
 export type ChangeEmail = {
@@ -40,6 +64,15 @@ export type ChangeUserStatus = {
   text?: StatusText | null;
 };
 
+/** The connection ends. */
+export type ClosedFrame = {
+  /** Why. */
+  code: string;
+  /** When to come back, in milliseconds; never, if it is missing. */
+  retryAfterMs?: number;
+  type: "closed";
+};
+
 /** What the commands of one name came to. */
 export type CommandTotals = {
   /** How long one took on average, in milliseconds. */
@@ -54,6 +87,34 @@ export type CommandTotals = {
   refused: number;
   /** Those that were answered from the ledger. */
   replayed: number;
+};
+
+/** One's own list of contacts has somebody more. */
+export type ContactAddedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ContactChanged;
+  type: "user.contact-added";
+};
+
+/** A change of one's list of contacts. */
+export type ContactChanged = {
+  /** Who is on it, or isn't any more. */
+  contactId: string;
+  /** Whose list. */
+  userId: string;
+};
+
+/** One's own list of contacts has somebody less. */
+export type ContactRemovedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ContactChanged;
+  type: "user.contact-removed";
 };
 
 /** A conversation as one of its members sees it. */
@@ -81,11 +142,55 @@ export type ConversationAnswer = {
   updatedAt: string;
 };
 
+/** A conversation that began. */
+export type ConversationCreated = {
+  /** Which. */
+  conversationId: string;
+  /** Who began it. */
+  createdBy: string;
+  /** What who joins later sees. */
+  history: ConversationHistory;
+  /** Whether it is for two. */
+  kind: ConversationKind;
+  /** Its title, if it has one. */
+  title?: string | null;
+};
+
+/** A conversation began. */
+export type ConversationCreatedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ConversationCreated;
+  type: "chat.conversation-created";
+};
+
 /** What a newcomer sees of what was said before. */
 export type ConversationHistory = "since-joining" | "all";
 
 /** What kind of conversation it is. */
 export type ConversationKind = "direct" | "group";
+
+/** A conversation's new title. */
+export type ConversationRenamed = {
+  /** Which. */
+  conversationId: string;
+  /** Who renamed it. */
+  renamedBy: string;
+  /** Its title; none if it was taken away. */
+  title?: string | null;
+};
+
+/** A group was renamed. */
+export type ConversationRenamedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ConversationRenamed;
+  type: "chat.conversation-renamed";
+};
 
 /**
  * A conversation's settings, as they are now. They are answered from the write side, which is why nothing of what
@@ -173,6 +278,15 @@ export type EditMessageBody = {
 };
 
 export type EmailAddress = string;
+
+/** What the client said was understood and refused. */
+export type ErrorFrame = {
+  /** As a problem's `code`. */
+  code: string;
+  /** What is wrong, and what to do. */
+  detail: string;
+  type: "error";
+};
 
 /** Who issued a command. */
 export type EventActor = {
@@ -362,6 +476,9 @@ export type ListedUser = {
   state: AccountState;
 };
 
+/** What a live connection says. Only what has a cursor is said again after resuming. */
+export type LiveFrame = OneOf<MessageSentFrame | MessageEditedFrame | MessageDeletedFrame | MessagesReadFrame | ConversationCreatedFrame | ConversationRenamedFrame | ParticipantAddedFrame | ParticipantRoleChangedFrame | ParticipantRemovedFrame | ProfileUpdatedFrame | StatusChangedFrame | ContactAddedFrame | ContactRemovedFrame | NotificationCreatedFrame | NotificationReadFrame | AllNotificationsReadFrame | PreferencesUpdatedFrame | TypingFrame | PresenceFrame | CaughtUpFrame | ClosedFrame>;
+
 /** That the process is there. */
 export type Liveness = {
   /** `live`. */
@@ -455,16 +572,120 @@ export type MessageAnswer = {
 /** What a message says: 1 to 4,000 characters (Unicode scalar values), no NUL, not only white space. */
 export type MessageContent = string;
 
+/** A message was deleted. */
+export type MessageDeletedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: Tombstone;
+  type: "chat.message-deleted";
+};
+
+/** A message was put in other words; what is left of it if it was deleted since. */
+export type MessageEditedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: MessageTold;
+  type: "chat.message-edited";
+};
+
 /** A message, or what is left of one. */
-export type MessageItem = DeletedMessage | MessageAnswer;
+export type MessageItem = OneOf<DeletedMessage | MessageAnswer>;
+
+/** Somebody said something; in a resumed feed, what is left of it if it was deleted since. */
+export type MessageSentFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: MessageTold;
+  type: "chat.message-sent";
+};
+
+/** A message, or what is left of it. */
+export type MessageTold = OneOf<MessageAnswer | Tombstone>;
 
 /** What a message's content is. */
 export type MessageType = "text";
+
+/** How far somebody has read. */
+export type MessagesRead = {
+  /** Where. */
+  conversationId: string;
+  /** Its position. */
+  position: string;
+  /** The last message that they read. */
+  upTo: string;
+  /** Who. */
+  userId: string;
+};
+
+/** Somebody has read a conversation up to this message. */
+export type MessagesReadFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: MessagesRead;
+  type: "chat.messages-read";
+};
+
+/** There is no more to say. */
+export type Nothing = Record<string, unknown>;
+
+/** A notification. */
+export type NotificationCreated = {
+  /** Who caused it, if somebody did. */
+  actorId?: string | null;
+  /** The rest. */
+  body: string;
+  /** The conversation that it comes from, if it does. */
+  conversationId?: string | null;
+  /** Its id. */
+  id: string;
+  /** What it is about, such as `mention`. */
+  kind: string;
+  /** Where it leads to, if anywhere. */
+  link?: string | null;
+  /** The message that it tells of, if it does. */
+  messageId?: string | null;
+  /** Its first line. */
+  title: string;
+};
+
+/** One is told something. */
+export type NotificationCreatedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: NotificationCreated;
+  type: "notification.created";
+};
 
 /** Names the notification. */
 export type NotificationMade = {
   /** Its id. */
   id: string;
+};
+
+/** A notification that was read. */
+export type NotificationRead = {
+  /** Which. */
+  id: string;
+};
+
+/** One has read a notification. */
+export type NotificationReadFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: NotificationRead;
+  type: "notification.read";
 };
 
 /** A service at one moment. Rates follow from two of them. */
@@ -550,7 +771,7 @@ export type Page_ListedUser = {
 /** One page of a list. */
 export type Page_MessageItem = {
   /** What is on it. */
-  items: (DeletedMessage | MessageAnswer)[];
+  items: OneOf<DeletedMessage | MessageAnswer>[];
   /** What to ask for the next page with, as `?cursor=`; null on the last one. */
   nextCursor?: string | null;
 };
@@ -739,8 +960,83 @@ export type Participant = {
   userId: string;
 };
 
+/** Somebody who joined, with what they need to show the conversation. */
+export type ParticipantAdded = {
+  /** Who added them. */
+  addedBy: string;
+  /** Where. */
+  conversationId: string;
+  /** What they see of what was said before. */
+  history: ConversationHistory;
+  /** Whether the conversation is for two. */
+  kind: ConversationKind;
+  /** What they may do. */
+  role: ParticipantRole;
+  /** The conversation's title, if it has one. */
+  title?: string | null;
+  /** Who. */
+  userId: string;
+};
+
+/** Somebody is in a conversation from now on. */
+export type ParticipantAddedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ParticipantAdded;
+  type: "chat.participant-added";
+};
+
+/** Somebody who left, or was removed. */
+export type ParticipantRemoved = {
+  /** Where. */
+  conversationId: string;
+  /** By whom; themselves, if they left. */
+  removedBy: string;
+  /** Who. */
+  userId: string;
+};
+
+/** Somebody is in a conversation no more. If it is oneself, it is the last that one hears of it. */
+export type ParticipantRemovedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ParticipantRemoved;
+  type: "chat.participant-removed";
+};
+
 /** What somebody may do in a conversation. */
 export type ParticipantRole = "member" | "admin";
+
+/** What somebody may do from now on. */
+export type ParticipantRoleChanged = {
+  /** Who says so. */
+  changedBy: string;
+  /** Where. */
+  conversationId: string;
+  /** What they may do. */
+  role: ParticipantRole;
+  /** Who. */
+  userId: string;
+};
+
+/** Somebody may do more, or less, in a conversation. */
+export type ParticipantRoleChangedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ParticipantRoleChanged;
+  type: "chat.participant-role-changed";
+};
+
+/** The answer to a ping. */
+export type PongFrame = {
+  type: "pong";
+};
 
 /** What somebody wants to be told of, and when not. */
 export type Preferences = {
@@ -753,10 +1049,28 @@ export type Preferences = {
   quietHours?: QuietHours | null;
 };
 
+/** One wants to be told of other things than before. */
+export type PreferencesUpdatedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: Nothing;
+  type: "notification.preferences-updated";
+};
+
 /** How some people are. */
 export type PresenceAnswer = {
   /** Those of whom the caller may know it, in the order asked for. */
   items: PresenceItem[];
+};
+
+/** How somebody is. */
+export type PresenceFrame = {
+  /** When it happened. */
+  at: string;
+  data: PresenceItem;
+  type: "presence";
 };
 
 /** How somebody is. */
@@ -814,6 +1128,28 @@ export type Profile = {
 
 /** Whether there is a profile. */
 export type ProfileState = "pending" | "ready" | "refused";
+
+/** A profile as it is from now on. */
+export type ProfileUpdated = {
+  /** Where their picture is, if they have one. */
+  avatarUrl?: string | null;
+  /** What they say of themselves, if anything. */
+  bio?: string | null;
+  /** What they are called. */
+  displayName: string;
+  /** Whose. */
+  userId: string;
+};
+
+/** Somebody's profile changed. */
+export type ProfileUpdatedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: ProfileUpdated;
+  type: "user.profile-updated";
+};
 
 /** The key by which push services know this instance. */
 export type PushKey = {
@@ -1042,6 +1378,17 @@ export type SignedIn = {
   userId: string;
 };
 
+/** What the server says on a WebSocket: live frames, and answers to the client's. */
+export type SocketFrame = OneOf<MessageSentFrame | MessageEditedFrame | MessageDeletedFrame | MessagesReadFrame | ConversationCreatedFrame | ConversationRenamedFrame | ParticipantAddedFrame | ParticipantRoleChangedFrame | ParticipantRemovedFrame | ProfileUpdatedFrame | StatusChangedFrame | ContactAddedFrame | ContactRemovedFrame | NotificationCreatedFrame | NotificationReadFrame | AllNotificationsReadFrame | PreferencesUpdatedFrame | TypingFrame | PresenceFrame | CaughtUpFrame | ClosedFrame | PongFrame | ErrorFrame>;
+
+/** Somebody who types. */
+export type SomebodyTyping = {
+  /** Where. */
+  conversationId: string;
+  /** Who. */
+  userId: string;
+};
+
 /** An event handler that doesn't get past an event. */
 export type Standing = {
   /** Its name. */
@@ -1058,6 +1405,26 @@ export type Standing = {
 
 /** Whether anything is sent to a webhook. */
 export type State = "active" | "parked" | "gone" | "disabled";
+
+/** What somebody says of their availability. */
+export type StatusChanged = {
+  /** How they are. */
+  status: Availability;
+  /** In their own words, if they said more. */
+  text?: string | null;
+  /** Who. */
+  userId: string;
+};
+
+/** Somebody said something of their availability. */
+export type StatusChangedFrame = {
+  /** When it happened. */
+  at: string;
+  /** Resumes right after it. */
+  cursor: string;
+  data: StatusChanged;
+  type: "user.status-changed";
+};
 
 export type StatusText = string;
 
@@ -1082,6 +1449,28 @@ export type TicketAnswer = {
 };
 
 export type Title = string;
+
+/** What is left of a deleted message. */
+export type Tombstone = {
+  /** Where it was said. */
+  conversationId: string;
+  /** When it was deleted. */
+  deletedAt: string;
+  /** The message. */
+  id: string;
+  /** Orders messages: a decimal number as a string. */
+  position: string;
+  /** Who had said it. */
+  senderId: string;
+};
+
+/** Somebody is typing; it isn't so any more when it isn't said again for some seconds. */
+export type TypingFrame = {
+  /** When it happened. */
+  at: string;
+  data: SomebodyTyping;
+  type: "typing";
+};
 
 /** How many there are. */
 export type UnreadCount = {

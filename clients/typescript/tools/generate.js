@@ -19,13 +19,24 @@ function comment(text, indent) {
   return `${indent}/**\n${lines.map((line) => `${indent} * ${line}`.trimEnd()).join("\n")}\n${indent} */\n`;
 }
 
+/** TypeScript lets nobody ask a union for what only some of its members have, not even to find out which one it is. */
+const ONE_OF = `/** One of several objects: what only some of them have is undefined in the others. */
+export type OneOf<T, K extends PropertyKey = T extends unknown ? keyof T : never> = T extends unknown
+  ? T & { [P in Exclude<K, keyof T>]?: undefined }
+  : never;
+
+`;
+
 /** A schema as a TypeScript type. @param {Json} schema @param {string} [indent] @returns {string} */
 function type(schema, indent = "") {
   if (schema.$ref) return named(schema.$ref);
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((/** @type {any} */ one) => JSON.stringify(one)).join(" | ");
   const alternatives = schema.oneOf ?? schema.anyOf;
-  if (alternatives) return alternatives.map((/** @type {Json} */ one) => type(one, indent)).join(" | ");
+  if (alternatives) {
+    const types = alternatives.map((/** @type {Json} */ one) => type(one, indent)).join(" | ");
+    return alternatives.some((/** @type {Json} */ one) => one.type === "null") ? types : `OneOf<${types}>`;
+  }
   if (schema.allOf) return schema.allOf.map((/** @type {Json} */ one) => type(one, indent)).join(" & ");
   if (Array.isArray(schema.type)) {
     return schema.type.map((/** @type {string} */ one) => type({ ...schema, type: one }, indent)).join(" | ");
@@ -42,7 +53,7 @@ function type(schema, indent = "") {
       return "null";
     case "array": {
       const items = type(schema.items, indent);
-      return /[|&]/.test(items) && !items.startsWith("{") ? `(${items})[]` : `${items}[]`;
+      return /[|&]/.test(items) && !/^(\{|OneOf<)/.test(items) ? `(${items})[]` : `${items}[]`;
     }
     case "object":
       return object(schema, indent);
@@ -90,7 +101,7 @@ function answerOf(responses) {
 
 /** Both files, by name. @param {Json} api */
 export function generate(api) {
-  let types = `// ${MADE}\n\n`;
+  let types = `// ${MADE}\n\n${ONE_OF}`;
   for (const [name, schema] of Object.entries(api.components.schemas)) {
     types += `${comment(schema.description, "")}export type ${name} = ${type(schema)};\n\n`;
   }

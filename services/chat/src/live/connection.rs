@@ -1,5 +1,6 @@
 //! One connection, whatever it travels over: what was missed, then `caught-up`, then what is new.
 
+use std::borrow::Cow;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,14 +12,19 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema;
+use utoipa::{PartialSchema, ToSchema};
 use uuid::Uuid;
 
 use super::Live;
+use super::described::{FrameSchema, Named, add, one_of};
 use super::event::{self, LiveEvent};
 use super::feed::{Span, Stays};
 use super::hub::{Attached, Close, NotYet, Waiting};
 use super::seats::Seat;
 use super::source::{FeedCursors, Places, Source};
+use super::told::{Passing, Tells as _, Told};
 
 /// Whether somebody is still signed in.
 #[async_trait]
@@ -108,6 +114,42 @@ impl Frame {
             }
         };
         serde_json::to_string(&json).expect("a frame has string keys and nothing that can't be written")
+    }
+}
+
+impl Frame {
+    /// The schemas of all that [`Self::to_json`] writes.
+    pub(super) fn described() -> Vec<FrameSchema> {
+        let resumable = |frame: FrameSchema| frame.saying("cursor", "Resumes right after it.");
+        let mut frames: Vec<_> = Told::described().into_iter().map(resumable).collect();
+        frames.extend(Passing::described());
+        let about = "All that was missed has been said; what follows is new.";
+        let position = "For `Parlor-Min-Position`: what is read with it lacks nothing that comes before.";
+        let caught_up = FrameSchema::new("CaughtUpFrame", "caught-up", about);
+        frames.push(caught_up.saying("cursor", "Resumes here.").saying("position", position));
+        let closed = FrameSchema::new("ClosedFrame", "closed", "The connection ends.").saying("code", "Why.");
+        let again = "When to come back, in milliseconds; never, if it is missing.";
+        frames.push(closed.counting("retryAfterMs", again));
+        frames
+    }
+}
+
+impl PartialSchema for Frame {
+    fn schema() -> RefOr<Schema> {
+        one_of(
+            &Self::described(),
+            "What a live connection says. Only what has a cursor is said again after resuming.",
+        )
+    }
+}
+
+impl ToSchema for Frame {
+    fn name() -> Cow<'static, str> {
+        "LiveFrame".into()
+    }
+
+    fn schemas(schemas: &mut Named) {
+        add(Self::described(), schemas);
     }
 }
 

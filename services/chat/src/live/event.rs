@@ -4,11 +4,14 @@ use cqrs_core::{Aggregate as _, CodecError, Keys, Personal, RecordedEvent, decod
 use jiff::Timestamp;
 use parlor_contracts::notification::NotificationEvent;
 use parlor_contracts::user::UserEvent;
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
-use serde_json::{Value, json};
+use serde_json::value::RawValue;
 use uuid::Uuid;
 
+use super::told::{
+    ContactChanged, ConversationCreated, ConversationRenamed, MessageTold, MessagesRead, Nothing,
+    NotificationCreated, NotificationRead, ParticipantAdded, ParticipantRemoved, ParticipantRoleChanged,
+    ProfileUpdated, StatusChanged, Tells, Told, Tombstone,
+};
 use crate::conversation::{Conversation, ConversationEvent};
 use crate::membership::{Membership, MembershipEvent};
 use crate::message::{Message, MessageAnswer, MessageEvent};
@@ -27,8 +30,10 @@ pub struct LiveEvent {
 }
 
 impl LiveEvent {
-    pub(super) fn new(kind: &str, at: Timestamp, data: &impl Serialize) -> Result<Self, CodecError> {
-        let data = to_raw_value(data).map_err(|error| CodecError::Undecodable {
+    /// What is told, written once for everybody who hears of it.
+    pub(super) fn of(told: &impl Tells, at: Timestamp) -> Result<Self, CodecError> {
+        let kind = told.kind();
+        let data = told.data().map_err(|error| CodecError::Undecodable {
             name: kind.to_owned(),
             schema: 0,
             detail: error.to_string(),
@@ -40,18 +45,6 @@ impl LiveEvent {
     pub(super) fn weight(&self) -> usize {
         self.data.get().len() + 64
     }
-}
-
-/// What is left of a deleted message.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Tombstone {
-    id: Uuid,
-    conversation_id: Uuid,
-    position: String,
-    sender_id: Uuid,
-    #[serde(with = "cqrs_http::time")]
-    deleted_at: Timestamp,
 }
 
 /// What an event does to who hears of what.
@@ -78,8 +71,8 @@ fn text(personal: &Personal<String>) -> &str {
     personal.text()
 }
 
-fn optional(personal: Option<&Personal<String>>) -> Option<&str> {
-    personal.and_then(|personal| personal.get().map(String::as_str))
+fn optional(personal: Option<&Personal<String>>) -> Option<String> {
+    personal.and_then(|personal| personal.get().cloned())
 }
 
 /// The conversation that a private event of chat's happened in, without opening the rest of it.
@@ -111,105 +104,102 @@ pub(super) fn of_chat(
     deleted_at: Option<Timestamp>,
 ) -> Result<Option<ChatEvent>, CodecError> {
     let by = event.actor.user().unwrap_or_default();
-    let (conversation, effect, kind, data) = match &*event.category {
+    let (conversation, effect, told) = match &*event.category {
         Conversation::CATEGORY => settings(event, decode(event, keys)?, by),
         Membership::CATEGORY => membership(event, decode(event, keys)?, by),
         ReadMark::CATEGORY => {
             let ReadMarkEvent::Read { conversation, user, up_to, position } = decode(event, keys)?;
-            let data = json!({"conversationId": conversation, "userId": user, "upTo": up_to,
-                "position": position.to_string()});
-            (conversation, Effect::None, "chat.messages-read", data)
+            let position = position.to_string();
+            let read = MessagesRead { conversation_id: conversation, user_id: user, up_to, position };
+            (conversation, Effect::None, Told::MessagesRead(read))
         }
-        Message::CATEGORY => return message(event, &decode(event, keys)?, deleted_at).map(Some),
+        Message::CATEGORY => message(event, &decode(event, keys)?, deleted_at),
         _ => return Ok(None),
     };
-    let live = LiveEvent::new(kind, event.at, &data)?;
-    Ok(Some(ChatEvent { conversation, effect, live }))
+    Ok(Some(ChatEvent { conversation, effect, live: LiveEvent::of(&told, event.at)? }))
 }
 
-type Told = (Uuid, Effect, &'static str, Value);
+type InConversation = (Uuid, Effect, Told);
 
-fn settings(event: &RecordedEvent, change: ConversationEvent, by: Uuid) -> Told {
-    let id = event.stream;
-    let (kind, data) = match change {
+fn settings(event: &RecordedEvent, change: ConversationEvent, by: Uuid) -> InConversation {
+    let conversation_id = event.stream;
+    let told = match change {
         ConversationEvent::Created { kind, title, history, creator } => {
-            let data = json!({"conversationId": id, "kind": kind, "title": optional(title.as_ref()),
-                "history": history, "createdBy": creator});
-            ("chat.conversation-created", data)
+            let (title, created_by) = (optional(title.as_ref()), creator);
+            let created = ConversationCreated { conversation_id, kind, title, history, created_by };
+            Told::ConversationCreated(created)
         }
         ConversationEvent::Renamed { title } => {
-            let data = json!({"conversationId": id, "title": optional(title.as_ref()), "renamedBy": by});
-            ("chat.conversation-renamed", data)
+            let title = optional(title.as_ref());
+            Told::ConversationRenamed(ConversationRenamed { conversation_id, title, renamed_by: by })
         }
     };
-    (id, Effect::None, kind, data)
+    (conversation_id, Effect::None, told)
 }
 
-fn membership(event: &RecordedEvent, change: MembershipEvent, by: Uuid) -> Told {
+fn membership(event: &RecordedEvent, change: MembershipEvent, by: Uuid) -> InConversation {
     match change {
-        MembershipEvent::Added { conversation, user, role, kind, title, history } => {
-            let data = json!({"conversationId": conversation, "userId": user, "role": role, "addedBy": by,
-                "kind": kind, "title": optional(title.as_ref()), "history": history});
-            let effect = Effect::Joined(user, sees_since(event, history));
-            (conversation, effect, "chat.participant-added", data)
+        MembershipEvent::Added {
+            conversation: conversation_id,
+            user: user_id,
+            role,
+            kind,
+            title,
+            history,
+        } => {
+            let (title, added_by) = (optional(title.as_ref()), by);
+            let added = ParticipantAdded { conversation_id, user_id, role, added_by, kind, title, history };
+            let effect = Effect::Joined(user_id, sees_since(event, history));
+            (conversation_id, effect, Told::ParticipantAdded(added))
         }
-        MembershipEvent::RoleChanged { conversation, user, role } => {
-            let data = json!({"conversationId": conversation, "userId": user, "role": role, "changedBy": by});
-            (conversation, Effect::None, "chat.participant-role-changed", data)
+        MembershipEvent::RoleChanged { conversation: conversation_id, user: user_id, role } => {
+            let changed = ParticipantRoleChanged { conversation_id, user_id, role, changed_by: by };
+            (conversation_id, Effect::None, Told::ParticipantRoleChanged(changed))
         }
-        MembershipEvent::Removed { conversation, user } => {
-            let data = json!({"conversationId": conversation, "userId": user, "removedBy": by});
-            (conversation, Effect::Left(user), "chat.participant-removed", data)
+        MembershipEvent::Removed { conversation: conversation_id, user: user_id } => {
+            let removed = ParticipantRemoved { conversation_id, user_id, removed_by: by };
+            (conversation_id, Effect::Left(user_id), Told::ParticipantRemoved(removed))
         }
     }
 }
 
-fn message(
-    event: &RecordedEvent,
-    change: &MessageEvent,
-    deleted_at: Option<Timestamp>,
-) -> Result<ChatEvent, CodecError> {
+fn message(event: &RecordedEvent, change: &MessageEvent, deleted_at: Option<Timestamp>) -> InConversation {
     let id = event.stream;
-    let (conversation, sender, effect, kind) = match change {
-        MessageEvent::Sent { conversation, sender, .. } => {
-            (*conversation, *sender, Effect::None, "chat.message-sent")
-        }
-        MessageEvent::Edited { conversation, sender, position, .. } => {
-            (*conversation, *sender, Effect::About(*position), "chat.message-edited")
-        }
-        MessageEvent::Deleted { conversation, sender, position } => {
-            (*conversation, *sender, Effect::About(*position), "chat.message-deleted")
+    let (conversation_id, sender_id, effect) = match change {
+        MessageEvent::Sent { conversation, sender, .. } => (*conversation, *sender, Effect::None),
+        MessageEvent::Edited { conversation, sender, position, .. }
+        | MessageEvent::Deleted { conversation, sender, position } => {
+            (*conversation, *sender, Effect::About(*position))
         }
     };
     let position = if let Effect::About(position) = effect { position } else { event.position.0 };
     let position = position.to_string();
-    let said = |message_type, content: &Personal<String>, reply_to, created_at, edited_at| MessageAnswer {
-        id,
-        conversation_id: conversation,
-        sender_id: sender,
-        r#type: message_type,
-        content: text(content).to_owned(),
-        reply_to,
-        position: position.clone(),
-        created_at,
-        edited_at,
+    let left =
+        |deleted_at| Tombstone { id, conversation_id, position: position.clone(), sender_id, deleted_at };
+    let said = |message_type, content: &Personal<String>, reply_to, created_at, edited_at| match deleted_at {
+        Some(deleted_at) => MessageTold::Deleted(left(deleted_at)),
+        None => MessageTold::Said(MessageAnswer {
+            id,
+            conversation_id,
+            sender_id,
+            r#type: message_type,
+            content: text(content).to_owned(),
+            reply_to,
+            position: position.clone(),
+            created_at,
+            edited_at,
+        }),
     };
-    let live = match change {
-        MessageEvent::Sent { message_type, content, reply_to, .. } if deleted_at.is_none() => {
-            LiveEvent::new(kind, event.at, &said(*message_type, content, *reply_to, event.at, None))
+    let told = match change {
+        MessageEvent::Sent { message_type, content, reply_to, .. } => {
+            Told::MessageSent(said(*message_type, content, *reply_to, event.at, None))
         }
-        MessageEvent::Edited { message_type, content, reply_to, sent_at, .. } if deleted_at.is_none() => {
-            let answer = said(*message_type, content, *reply_to, *sent_at, Some(event.at));
-            LiveEvent::new(kind, event.at, &answer)
+        MessageEvent::Edited { message_type, content, reply_to, sent_at, .. } => {
+            Told::MessageEdited(said(*message_type, content, *reply_to, *sent_at, Some(event.at)))
         }
-        _ => {
-            let deleted_at = deleted_at.unwrap_or(event.at);
-            let (conversation_id, sender_id) = (conversation, sender);
-            let left = Tombstone { id, conversation_id, position: position.clone(), sender_id, deleted_at };
-            LiveEvent::new(kind, event.at, &left)
-        }
+        MessageEvent::Deleted { .. } => Told::MessageDeleted(left(deleted_at.unwrap_or(event.at))),
     };
-    Ok(ChatEvent { conversation, effect, live: live? })
+    (conversation_id, effect, told)
 }
 
 /// Who hears of what happened to a user.
@@ -230,23 +220,28 @@ pub(super) struct UserChange {
 
 /// As a feed shows it; accounts' comings and goings are nobody's feed.
 pub(super) fn of_user(event: &UserEvent, at: Timestamp) -> Result<Option<UserChange>, CodecError> {
-    let (person, audience, kind, data) = match event {
+    let (person, audience, told) = match event {
         UserEvent::UserProfileUpdated { user_id, display_name, bio, avatar_url } => {
-            let data = json!({"userId": user_id, "displayName": text(display_name),
-                "bio": optional(bio.as_ref()), "avatarUrl": optional(avatar_url.as_ref())});
-            (user_id, Audience::WhoKnowsThem, "user.profile-updated", data)
+            let profile = ProfileUpdated {
+                user_id: *user_id,
+                display_name: text(display_name).to_owned(),
+                bio: optional(bio.as_ref()),
+                avatar_url: optional(avatar_url.as_ref()),
+            };
+            (*user_id, Audience::WhoKnowsThem, Told::ProfileUpdated(profile))
         }
         UserEvent::UserStatusChanged { user_id, status, text } => {
-            let data = json!({"userId": user_id, "status": status, "text": optional(text.as_ref())});
-            (user_id, Audience::WhoKnowsThem, "user.status-changed", data)
+            let (user_id, status, text) = (*user_id, *status, optional(text.as_ref()));
+            let changed = StatusChanged { user_id, status, text };
+            (user_id, Audience::WhoKnowsThem, Told::StatusChanged(changed))
         }
         UserEvent::UserContactAdded { user_id, contact_id } => {
-            let data = json!({"userId": user_id, "contactId": contact_id});
-            (user_id, Audience::Themselves, "user.contact-added", data)
+            let changed = ContactChanged { user_id: *user_id, contact_id: *contact_id };
+            (*user_id, Audience::Themselves, Told::ContactAdded(changed))
         }
         UserEvent::UserContactRemoved { user_id, contact_id } => {
-            let data = json!({"userId": user_id, "contactId": contact_id});
-            (user_id, Audience::Themselves, "user.contact-removed", data)
+            let changed = ContactChanged { user_id: *user_id, contact_id: *contact_id };
+            (*user_id, Audience::Themselves, Told::ContactRemoved(changed))
         }
         UserEvent::UserCreated { .. }
         | UserEvent::ProfileRefused { .. }
@@ -254,7 +249,7 @@ pub(super) fn of_user(event: &UserEvent, at: Timestamp) -> Result<Option<UserCha
         | UserEvent::UserEnabled { .. }
         | UserEvent::UserDeleted { .. } => return Ok(None),
     };
-    Ok(Some(UserChange { person: *person, audience, live: LiveEvent::new(kind, at, &data)? }))
+    Ok(Some(UserChange { person, audience, live: LiveEvent::of(&told, at)? }))
 }
 
 /// A public event of the notification service's, to one person.
@@ -271,8 +266,8 @@ pub(super) struct Notice {
 
 /// As a feed shows it.
 pub(super) fn of_notification(event: &NotificationEvent, at: Timestamp) -> Result<Notice, CodecError> {
-    let own = |user_id: &Uuid, kind, data: Value| -> Result<Notice, CodecError> {
-        let live = LiveEvent::new(kind, at, &data)?;
+    let own = |user_id: &Uuid, told: Told| -> Result<Notice, CodecError> {
+        let live = LiveEvent::of(&told, at)?;
         Ok(Notice { person: *user_id, conversation: None, message: None, position: 0, live })
     };
     match event {
@@ -288,19 +283,33 @@ pub(super) fn of_notification(event: &NotificationEvent, at: Timestamp) -> Resul
             message_id,
             position,
         } => {
-            let data = json!({"id": notification_id, "kind": kind, "title": text(title), "body": text(body),
-                "link": optional(link.as_ref()), "actorId": actor_id, "conversationId": conversation_id,
-                "messageId": message_id});
+            let created = NotificationCreated {
+                id: *notification_id,
+                kind: kind.0.clone(),
+                title: text(title).to_owned(),
+                body: text(body).to_owned(),
+                link: optional(link.as_ref()),
+                actor_id: *actor_id,
+                conversation_id: *conversation_id,
+                message_id: *message_id,
+            };
             let (conversation, message) = (*conversation_id, *message_id);
             let position = position.unwrap_or(0);
-            Ok(Notice { conversation, message, position, ..own(user_id, "notification.created", data)? })
+            Ok(Notice {
+                conversation,
+                message,
+                position,
+                ..own(user_id, Told::NotificationCreated(created))?
+            })
         }
         NotificationEvent::NotificationRead { notification_id, user_id } => {
-            own(user_id, "notification.read", json!({"id": notification_id}))
+            own(user_id, Told::NotificationRead(NotificationRead { id: *notification_id }))
         }
-        NotificationEvent::NotificationsRead { user_id } => own(user_id, "notification.all-read", json!({})),
+        NotificationEvent::NotificationsRead { user_id } => {
+            own(user_id, Told::AllNotificationsRead(Nothing {}))
+        }
         NotificationEvent::NotificationPreferencesUpdated { user_id } => {
-            own(user_id, "notification.preferences-updated", json!({}))
+            own(user_id, Told::PreferencesUpdated(Nothing {}))
         }
     }
 }

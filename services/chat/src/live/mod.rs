@@ -3,6 +3,7 @@
 //! - [`feed`]: the view that a connection resumes from.
 //! - `hub`: who is connected, and what goes to whom; `follow` shows it what happens.
 //! - `connection`: one connection, whatever it travels over: what was missed, `caught-up`, what is new.
+//! - `told`: what events tell, and of what types; `described` has the schemas of frames from it.
 //! - [`sse`]: `GET /v1/stream`; [`ws`]: `GET /v1/ws`; `entry` lets both in, by a token or one of [`tickets`].
 //! - [`typing`] and `presence`: what passes; `note` is how processes tell each other.
 //!
@@ -11,6 +12,7 @@
 //! comes twice.
 
 mod connection;
+mod described;
 mod entry;
 mod event;
 pub mod feed;
@@ -25,6 +27,7 @@ mod source;
 mod sql;
 pub mod sse;
 pub mod tickets;
+mod told;
 pub mod typing;
 pub mod ws;
 

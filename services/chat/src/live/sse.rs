@@ -52,7 +52,8 @@ pub struct StreamParams {
 #[utoipa::path(get, path = "/v1/stream", tag = "live",
     params(StreamParams, ("Last-Event-ID" = Option<String>, Header, description = "The last event's cursor")),
     responses(
-        (status = 200, description = "Events, without end", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "Events without end, a frame as the data of each", body = Frame,
+            content_type = "text/event-stream"),
         (status = 403, description = "Not a user"),
         (status = 410, description = "`epoch-changed`: a log was restored; read anew and begin without a cursor"),
         (status = 422, description = "Not a cursor of the caller's feed"),

@@ -5,12 +5,12 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse as _;
 use cqrs_core::Failure;
 use cqrs_http::{Answer, Input, NoBody, PathId};
-use serde_json::json;
 use uuid::Uuid;
 
 use super::event::LiveEvent;
 use super::note::Word;
 use super::rates::Rate;
+use super::told::{Passing, SomebodyTyping};
 use super::{Inner, Live};
 use crate::membership::Membership;
 
@@ -36,8 +36,8 @@ impl Live {
 impl Inner {
     /// Shows it to those connected to this process.
     pub(super) fn show_typing(&self, conversation: Uuid, user: Uuid) {
-        let data = json!({"conversationId": conversation, "userId": user});
-        if let Ok(event) = LiveEvent::new("typing", self.clock.now(), &data) {
+        let typing = SomebodyTyping { conversation_id: conversation, user_id: user };
+        if let Ok(event) = LiveEvent::of(&Passing::Typing(typing), self.clock.now()) {
             self.hub.show(&event.into(), &self.hub.those_in(conversation, user));
         }
     }

@@ -13,13 +13,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use parking_lot::Mutex;
 use parlor_contracts::user::Availability;
-use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::event::LiveEvent;
+use super::told::Passing;
 
+pub(super) use get_presence::PresenceItem;
 pub(super) use keep::keep;
 
 /// How presence beats.
@@ -222,9 +223,9 @@ pub(super) fn frame(
     last_seen: Option<Timestamp>,
     at: Timestamp,
 ) -> Option<LiveEvent> {
-    let last_seen = last_seen.filter(|_| status == Availability::Offline).map(|at| format!("{at:.3}"));
-    let data = json!({"userId": user, "status": status, "lastSeenAt": last_seen});
-    LiveEvent::new("presence", at, &data).ok()
+    let last_seen_at = last_seen.filter(|_| status == Availability::Offline);
+    let presence = PresenceItem { user_id: user, status, last_seen_at };
+    LiveEvent::of(&Passing::Presence(presence), at).ok()
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! `GET /v1/ws`: live delivery over a WebSocket (RFC 6455).
 //!
-//! - `said`: what clients say. `talk`: one connection. `wire`: the socket, with its limits and closes.
+//! - `said`: what clients say; `described`: what they are told. `talk`: one connection. `wire`: the socket, with its limits
+//!   and closes.
 
+mod described;
 mod origins;
 mod said;
 mod talk;
@@ -22,6 +24,8 @@ use super::Live;
 use super::entry::Entry;
 
 pub use origins::Origins;
+
+use described::SocketFrame;
 
 /// Who connects.
 #[derive(Debug, Clone, Default, Deserialize, IntoParams)]
@@ -53,7 +57,8 @@ pub struct SocketParams {
 /// Browsers are let in from this instance's own pages and from the configured origins only.
 #[utoipa::path(get, path = "/v1/ws", tag = "live", params(SocketParams),
     responses(
-        (status = 101, description = "The connection is a WebSocket from here on"),
+        (status = 101, description = "A WebSocket from here on: what the server's text frames hold, and its close's reason",
+            body = SocketFrame),
         (status = 403, description = "Not a user, or `origin-not-allowed`: a page that may not connect"),
         (status = 426, description = "`upgrade-required`: not a WebSocket's handshake")),
     security((), ("bearer" = [])))]
