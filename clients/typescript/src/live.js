@@ -1,21 +1,25 @@
+/** @import { ClosedFrame, LiveFrame } from "./api.js" */
 /** @import { Parlor } from "./client.js" */
 import { ParlorError, SignedOutError } from "./problem.js";
 import { backoff, wait } from "./wait.js";
 
 /**
- * What a connection says: an event, `caught-up` once everything that was missed has been said, or why it ends. `typing` and
- * `presence` carry no cursor: they pass, and aren't repeated. Right after `caught-up` comes the presence of all who are there,
- * of those in a conversation with the user and those who have the user among their contacts.
+ * What a feed says: an event, or `caught-up` once everything that was missed has been said. `typing` and `presence` carry no
+ * cursor: they pass, and aren't repeated. Right after `caught-up` comes the presence of all who are there, of those in a
+ * conversation with the user and those who have the user among their contacts.
  *
- * @typedef {{ type: string, cursor?: string, position?: string, at?: string, data?: any, code?: string, retryAfterMs?: number }} Frame
+ * The `type` tells what is in `data`. A message that is in `data` may have been deleted since: then it has a `deletedAt`, and
+ * no `content`.
+ *
+ * @typedef {Exclude<LiveFrame, ClosedFrame>} Frame
  */
 
 /**
- * One connection: ends when the connection does, or throws.
+ * One connection: ends when the connection does, which `closed` may announce, or throws.
  *
  * @callback Transport
  * @param {{ parlor: Parlor, token: string, cursor: string | undefined, signal: AbortSignal, silence?: number, sender?: (send: Send | undefined) => void }} to
- * @returns {AsyncIterable<Frame>}
+ * @returns {AsyncIterable<LiveFrame>}
  */
 
 /** Says something transient to the server, such as that somebody is typing. @typedef {(frame: Record<string, unknown>) => void} Send */

@@ -1,4 +1,5 @@
-/** @import { Frame, Transport } from "./live.js" */
+/** @import { LiveFrame } from "./api.js" */
+/** @import { Transport } from "./live.js" */
 import { ParlorError } from "./problem.js";
 
 /** Milliseconds without a sign of life, after which a connection is given up unless said otherwise. */
@@ -32,7 +33,7 @@ export async function* sse({ parlor, token, cursor, signal, silence: patience = 
         if (done) return;
         clearTimeout(timer);
         timer = setTimeout(() => silence.abort(new TypeError("no sign of life")), patience);
-        for (const data of lines.add(value)) yield /** @type {Frame} */ (JSON.parse(data));
+        for (const data of lines.add(value)) yield /** @type {LiveFrame} */ (JSON.parse(data));
       }
     } finally {
       reader.cancel().catch(() => {});

@@ -1,4 +1,5 @@
-/** @import { Frame, Transport } from "./live.js" */
+/** @import { ClosedFrame, SocketFrame } from "./api.js" */
+/** @import { Transport } from "./live.js" */
 import { ParlorError } from "./problem.js";
 
 /** Milliseconds between the client's own signs of life at most: a browser shows nobody the server's pings. */
@@ -27,11 +28,11 @@ export async function* websocket({ parlor, cursor, signal, silence = SILENCE, se
   address.protocol = address.protocol === "https:" ? "wss:" : "ws:";
   address.searchParams.set("ticket", ticket);
   const socket = new WebSocket(address);
-  /** @type {(Frame | Error | undefined)[]} */
+  /** @type {(SocketFrame | Error | undefined)[]} */
   const came = [];
   let wake = () => {};
   let heard = Date.now();
-  const put = (/** @type {Frame | Error | undefined} */ one) => {
+  const put = (/** @type {SocketFrame | Error | undefined} */ one) => {
     heard = Date.now();
     came.push(one);
     wake();
@@ -73,8 +74,8 @@ export async function* websocket({ parlor, cursor, signal, silence = SILENCE, se
 /** Why a connection ended: a frame, an error that another connection wouldn't mend, or nobody said. @param {string} reason */
 function ending(reason) {
   try {
-    const frame = /** @type {Frame} */ (JSON.parse(reason));
-    const status = FINAL.get(frame.code ?? "");
+    const frame = /** @type {ClosedFrame} */ (JSON.parse(reason));
+    const status = FINAL.get(frame.code);
     if (status === undefined) return frame;
     return new ParlorError({ status, code: frame.code, detail: `the connection was closed: ${frame.code}` });
   } catch {

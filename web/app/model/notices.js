@@ -1,4 +1,4 @@
-/** @import { Preferences, ShownNotification } from "../../../clients/typescript/src/api.js" */
+/** @import { NotificationCreated, Preferences, ShownNotification } from "../../../clients/typescript/src/api.js" */
 
 /** What one was told of, and what one wants to be told of. */
 export class Notices {
@@ -44,7 +44,7 @@ export class Notices {
     }
   }
 
-  /** @param {any} data @param {string} at */
+  /** @param {NotificationCreated} data @param {string} at */
   created(data, at) {
     if (this.items.some((one) => one.id === data.id)) return;
     this.items = [{ ...data, read: false, createdAt: at }, ...this.items];

@@ -64,7 +64,7 @@ export class Push {
     if (this.state === "on") this.#is("off");
   }
 
-  /** Shows something that the feed told of, if nobody looks and it isn't pushed. @param {any} notice */
+  /** Shows something that the feed told of, if nobody looks and it isn't pushed. @param {import("../../../clients/typescript/src/api.js").NotificationCreated} notice */
   show({ id, title, body, conversationId, messageId }) {
     if (!POSSIBLE || this.state === "on" || !document.hidden || Notification.permission !== "granted") return;
     if (localStorage.getItem(KEY) !== this.app.me) return;
@@ -72,7 +72,7 @@ export class Push {
     shown.onclick = () => {
       shown.close();
       focus();
-      if (conversationId) this.app.go({ pane: "chats", conversation: conversationId, message: messageId });
+      if (conversationId) this.app.go({ pane: "chats", conversation: conversationId, message: messageId ?? undefined });
       else this.app.go({ pane: "notices" });
     };
   }

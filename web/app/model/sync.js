@@ -2,7 +2,11 @@
 
 import { ParlorError, SignedOutError } from "../../../clients/typescript/src/index.js";
 
+/** @import { MessagesRead, PresenceFrame, TypingFrame } from "../../../clients/typescript/src/api.js" */
+/** @import { Frame } from "../../../clients/typescript/src/live.js" */
 /** @import { App } from "../app.js" */
+
+/** What happened, and is said again after resuming. @typedef {Exclude<Frame, { type: "caught-up" } | PresenceFrame | TypingFrame>} Happened */
 
 /** Follows the feed until the signal ends it. @param {App} app @param {AbortSignal} signal */
 export async function follow(app, signal) {
@@ -55,15 +59,14 @@ async function readAll(app) {
   app.changed();
 }
 
-/** @param {App} app @param {{ type: string, at?: string, data?: any }} frame */
-function take(app, { type, at = "", data }) {
+/** @param {App} app @param {Happened} frame */
+function take(app, { type, at, data }) {
   const { conversations, people, notices } = app;
-  const timeline = data?.conversationId && app.timelineAtHand(data.conversationId);
   switch (type) {
     case "chat.message-sent":
       app.hear(data);
       app.outbox.remove(data.id);
-      if (data.deletedAt) return;
+      if (data.deletedAt !== undefined) return;
       app.transients.said(data.conversationId, data.senderId);
       conversations.said(data);
       if (data.senderId !== app.me && app.route.conversation === data.conversationId) {
@@ -73,7 +76,7 @@ function take(app, { type, at = "", data }) {
     case "chat.message-edited":
     case "chat.message-deleted": {
       app.hear(data);
-      if (!data.deletedAt) return conversations.edited(data);
+      if (data.deletedAt === undefined) return conversations.edited(data);
       const conversation = conversations.get(data.conversationId);
       // What was unread or last may be so no longer.
       if (conversation && (conversation.lastMessage?.id === data.id || conversation.unreadCount > 0)) {
@@ -82,7 +85,7 @@ function take(app, { type, at = "", data }) {
       return;
     }
     case "chat.messages-read":
-      timeline?.readBy(data.userId, data.position);
+      app.timelineAtHand(data.conversationId)?.readBy(data.userId, data.position);
       if (data.userId === app.me) readElsewhere(app, data);
       return;
     case "chat.conversation-renamed":
@@ -103,10 +106,12 @@ function take(app, { type, at = "", data }) {
     case "chat.conversation-created":
       if (type === "chat.conversation-created") conversations.joined(data.conversationId);
     // falls through
-    case "chat.participant-role-changed":
+    case "chat.participant-role-changed": {
+      const timeline = app.timelineAtHand(data.conversationId);
       soon(() => conversations.refresh(data.conversationId));
       if (timeline) soon(() => timeline.loadParticipants());
       return;
+    }
     case "user.profile-updated":
       people.learn({ id: data.userId, displayName: data.displayName });
       if (data.userId === app.me && people.self) {
@@ -136,7 +141,7 @@ function take(app, { type, at = "", data }) {
   }
 }
 
-/** Somebody's own reading, here or on another device. @param {App} app @param {{ conversationId: string, position: string }} data */
+/** Somebody's own reading, here or on another device. @param {App} app @param {MessagesRead} data */
 function readElsewhere(app, { conversationId, position }) {
   const { conversations } = app;
   conversations.read(conversationId, position);

@@ -3,8 +3,8 @@ const TYPING = 6_000;
 /** How often others are told that one is typing, at most. */
 const TELL = 3_000;
 
-/** @typedef {import("../../../clients/typescript/src/api.js").Availability} Availability */
-/** @typedef {{ status: Availability, lastSeenAt?: string | null }} Presence */
+/** @import { PresenceFrame, PresenceItem, TypingFrame } from "../../../clients/typescript/src/api.js" */
+/** @typedef {Pick<PresenceItem, "status" | "lastSeenAt">} Presence */
 
 /** Who is typing and who is there: what passes, and is known only while one is connected. */
 export class Transients {
@@ -32,14 +32,14 @@ export class Transients {
     this.#begun = true;
   }
 
-  /** A frame without a cursor. @param {{ type: string, data?: any }} frame */
+  /** A frame without a cursor. @param {TypingFrame | PresenceFrame} frame */
   take({ type, data }) {
-    if (type === "typing" && data?.userId !== this.app.me) {
+    if (type === "typing" && data.userId !== this.app.me) {
       const room = this.#typing.get(data.conversationId) ?? new Map();
       room.set(data.userId, Date.now() + TYPING);
       this.#typing.set(data.conversationId, room);
       setTimeout(() => this.app.changed(), TYPING + 50);
-    } else if (type === "presence" && data) {
+    } else if (type === "presence") {
       this.#presence.set(data.userId, data);
       if (data.status === "offline") for (const room of this.#typing.values()) room.delete(data.userId);
     }
@@ -73,7 +73,7 @@ export class Transients {
       const { items } = await this.app.parlor.call("get_presence", { query: { users: user } });
       for (const item of items) {
         // What was told meanwhile is newer.
-        if (!this.#presence.has(item.userId)) this.#presence.set(item.userId, /** @type {Presence} */ (item));
+        if (!this.#presence.has(item.userId)) this.#presence.set(item.userId, item);
       }
       this.app.changed();
     } catch {
