@@ -52,33 +52,61 @@ test("what waits in a conversation far down the list counts, too, and once", asy
   await until(async () => (await page.title()) === "(2) Parlor", "both, now that it is");
 });
 
+/** Holds the next answers about a conversation back, once they are there, until they are released. */
+async function hold(page, id) {
+  let [release, read] = [() => {}, () => {}];
+  const held = new Promise((resolve) => (release = () => resolve(undefined)));
+  const wasRead = new Promise((resolve) => (read = () => resolve(undefined)));
+  const at = `**/v1/conversations/${id}`;
+  await page.route(at, async (route) => {
+    const response = await route.fetch();
+    read();
+    await held;
+    await route.fulfill({ response });
+  });
+  const answered = async () => {
+    const answer = page.waitForResponse(at);
+    release();
+    await answer;
+  };
+  return { wasRead, answered };
+}
+
 test("an answer from before a message takes nothing back that the feed has told of", async () => {
   const [ada, bob, cyd] = await house.accounts("Ada Ahead", "Bob Ahead", "Cyd Ahead");
   const body = { kind: /** @type {const} */ ("group"), title: "Old title", participants: [bob.userId] };
   const { id } = await house.conversation(ada.parlor, body);
   const { page } = await house.signedIn(bob);
   await page.getByRole("link", { name: /Old title/ }).waitFor();
-  let release = () => {};
-  const held = new Promise((resolve) => (release = () => resolve(undefined)));
-  let read = () => {};
-  const wasRead = new Promise((resolve) => (read = () => resolve(undefined)));
-  await page.route(`**/v1/conversations/${id}`, async (route) => {
-    const response = await route.fetch();
-    read();
-    await held;
-    await route.fulfill({ response });
-  });
+  const { wasRead, answered } = await hold(page, id);
   await ada.parlor.call("add_participant", { path: { id, userId: cyd.userId }, body: {} });
   await wasRead;
   await ada.parlor.send(id, "ahead of it");
   await ada.parlor.call("rename_conversation", { path: { id }, body: { title: "New title" } });
   await page.getByRole("link", { name: /New title.*ahead of it.*1 unread/s }).waitFor();
-  const answered = page.waitForResponse(`**/v1/conversations/${id}`);
-  release();
-  await answered;
+  await answered();
   // What comes after it is counted on.
   await ada.parlor.send(id, "after it");
   await page.getByRole("link", { name: /New title.*after it.*2 unread/s }).waitFor();
+});
+
+test("a conversation that one was removed from doesn't come back with an older answer", async () => {
+  const [ada, bob, cyd] = await house.accounts("Ada Removes", "Bob Removed", "Cyd Removes");
+  const group = (title) => ({ kind: /** @type {const} */ ("group"), title, participants: [bob.userId] });
+  const { id } = await house.conversation(ada.parlor, group("Not for Bob"));
+  const other = await house.conversation(ada.parlor, group("For all"));
+  const { page } = await house.signedIn(bob);
+  const gone = page.getByRole("link", { name: /Not for Bob/ });
+  await gone.waitFor();
+  const { wasRead, answered } = await hold(page, id);
+  await ada.parlor.call("add_participant", { path: { id, userId: cyd.userId }, body: {} });
+  await wasRead;
+  await ada.parlor.call("remove_participant", { path: { id, userId: bob.userId } });
+  await gone.waitFor({ state: "detached" });
+  await answered();
+  await ada.parlor.send(other.id, "after it");
+  await page.getByRole("link", { name: /For all.*after it/s }).waitFor();
+  assert.equal(await gone.count(), 0);
 });
 
 test("a conversation is shown with what was said in it, though the views learn of it late", async () => {

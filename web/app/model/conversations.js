@@ -15,6 +15,10 @@ export class Conversations {
   #counted = new Map();
   /** What was heard of each lately: done again after an answer, which may be from before. @type {Map<string, { at: number, change: () => void }[]>} */
   #recent = new Map();
+  /** When one left which lately. @type {Map<string, number>} */
+  #left = new Map();
+  /** Those that are read because something was said in them. @type {Set<string>} */
+  #reading = new Set();
   /** How many messages wait in those that aren't loaded. @type {Map<string, number>} */
   #beyond = new Map();
   /** @type {ConversationAnswer[] | undefined} */
@@ -84,6 +88,7 @@ export class Conversations {
   /** Takes an answer, and on it what was heard that it may not hold. @param {ConversationAnswer} conversation */
   learn(conversation) {
     const { id, lastMessage } = conversation;
+    if (this.#hasLeft(id)) return conversation;
     this.#known.set(id, conversation);
     this.#beyond.delete(id);
     if (lastMessage) this.#counted.set(id, lastMessage.position);
@@ -98,7 +103,7 @@ export class Conversations {
     for (let attempt = 0; ; attempt += 1) {
       const found = await this.#ask(id);
       // The view doesn't know yet what the feed has told of.
-      const behind = found ? this.#isDeleted(found.lastMessage) : this.#recentOf(id).length > 0;
+      const behind = found ? this.#isDeleted(found.lastMessage) : this.#isBehind(id);
       const pause = PAUSES[attempt];
       if (!behind || pause === undefined) return found ? this.learn(found) : this.#forget(id);
       await new Promise((resolve) => setTimeout(resolve, pause));
@@ -119,17 +124,27 @@ export class Conversations {
     return Boolean(message && this.app.heard.get(message.id)?.deletedAt);
   }
 
+  /** Whether a view that knows nothing of it is behind. @param {string} id */
+  #isBehind(id) {
+    return this.#recentOf(id).length > 0 && !this.#hasLeft(id);
+  }
+
   /** One is in it from now on. @param {string} id */
   joined(id) {
-    // That one had left says nothing any more.
-    this.#recent.delete(id);
+    this.#left.delete(id);
     this.#hear(id, () => {});
   }
 
-  /** One isn't in it any more. @param {string} id */
+  /** One isn't in it any more, whatever an answer says that was on its way. @param {string} id */
   left(id) {
+    this.#left.set(id, Date.now());
     this.#recent.delete(id);
     this.#forget(id);
+  }
+
+  /** @param {string} id */
+  #hasLeft(id) {
+    return Date.now() - (this.#left.get(id) ?? 0) < FRESH;
   }
 
   /** @param {string} id @returns {undefined} */
@@ -149,35 +164,39 @@ export class Conversations {
       if (this.#isDeleted(message)) return;
       this.#counted.set(id, message.position);
       const unreadCount = known.unreadCount + (message.senderId === this.app.me ? 0 : 1);
-      this.#update(id, { lastMessage: message, updatedAt: message.createdAt, unreadCount });
+      this.update(id, { lastMessage: message, updatedAt: message.createdAt, unreadCount });
     });
-    if (!this.#known.has(id)) this.refresh(id).catch(() => {});
+    if (this.#known.has(id) || this.#reading.has(id)) return;
+    this.#reading.add(id);
+    const done = () => void this.#reading.delete(id);
+    this.refresh(id).then(done, done);
   }
 
   /** A message has another content. @param {{ id: string, conversationId: string, content: string }} message */
   edited({ id, conversationId, content }) {
     this.#hear(conversationId, () => {
       const last = this.#known.get(conversationId)?.lastMessage;
-      if (last?.id === id) this.#update(conversationId, { lastMessage: { ...last, content } });
+      if (last?.id === id) this.update(conversationId, { lastMessage: { ...last, content } });
     });
   }
 
-  /** One has read all up to a message, here or elsewhere. @param {string} id @param {string} position the message's */
+  /** One has read all up to a message. @param {string} id @param {string} position the message's */
   read(id, position) {
     this.#hear(id, () => {
       const last = this.#known.get(id)?.lastMessage;
-      if (last && byPosition(last.position, position) <= 0) this.#update(id, { unreadCount: 0 });
+      if (last && byPosition(last.position, position) <= 0) this.update(id, { unreadCount: 0 });
     });
   }
 
   /** One is called something else. @param {string} id @param {string | null | undefined} title */
   renamed(id, title) {
-    this.#hear(id, () => this.#update(id, { title }));
+    this.#hear(id, () => this.update(id, { title }));
   }
 
   /** Holds nothing of what was heard against what is read from now on. */
   forgetHeard() {
     this.#recent.clear();
+    this.#left.clear();
   }
 
   /** @param {string} id @param {() => void} change */
@@ -191,11 +210,13 @@ export class Conversations {
   /** @param {string} id */
   #recentOf(id) {
     const since = Date.now() - FRESH;
-    return (this.#recent.get(id) ?? []).filter(({ at }) => at >= since);
+    const recent = (this.#recent.get(id) ?? []).filter(({ at }) => at >= since);
+    if (recent.length === 0) this.#recent.delete(id);
+    return recent;
   }
 
-  /** @param {string} id @param {Partial<ConversationAnswer>} changes */
-  #update(id, changes) {
+  /** Shows it so until something else is heard of it. @param {string} id @param {Partial<ConversationAnswer>} changes */
+  update(id, changes) {
     const known = this.#known.get(id);
     if (known) this.#known.set(id, { ...known, ...changes });
     this.#changed();

@@ -91,27 +91,19 @@ function take(app, { type, at, data }) {
     case "chat.conversation-renamed":
       return conversations.renamed(data.conversationId, data.title);
     case "chat.participant-removed":
-      if (data.userId === app.me) {
-        conversations.left(data.conversationId);
-        if (app.route.conversation === data.conversationId) app.go({ pane: app.route.pane });
-        return;
-      }
-    // falls through
-    case "chat.participant-added":
-      if (type === "chat.participant-added") {
-        if (data.userId === app.me) conversations.joined(data.conversationId);
-        soon(() => app.transients.meet(data.userId === app.me ? data.addedBy : data.userId));
-      }
-    // falls through
-    case "chat.conversation-created":
-      if (type === "chat.conversation-created") conversations.joined(data.conversationId);
-    // falls through
-    case "chat.participant-role-changed": {
-      const timeline = app.timelineAtHand(data.conversationId);
-      soon(() => conversations.refresh(data.conversationId));
-      if (timeline) soon(() => timeline.loadParticipants());
+      if (data.userId !== app.me) return peopleChanged(app, data.conversationId);
+      conversations.left(data.conversationId);
+      if (app.route.conversation === data.conversationId) app.go({ pane: app.route.pane });
       return;
-    }
+    case "chat.participant-added":
+      if (data.userId === app.me) conversations.joined(data.conversationId);
+      soon(() => app.transients.meet(data.userId === app.me ? data.addedBy : data.userId));
+      return peopleChanged(app, data.conversationId);
+    case "chat.conversation-created":
+      conversations.joined(data.conversationId);
+      return peopleChanged(app, data.conversationId);
+    case "chat.participant-role-changed":
+      return peopleChanged(app, data.conversationId);
     case "user.profile-updated":
       people.learn({ id: data.userId, displayName: data.displayName });
       if (data.userId === app.me && people.self) {
@@ -139,6 +131,13 @@ function take(app, { type, at, data }) {
     case "notification.preferences-updated":
       return soon(() => notices.load());
   }
+}
+
+/** Others are in a conversation, or may do other things there. @param {App} app @param {string} id */
+function peopleChanged(app, id) {
+  soon(() => app.conversations.refresh(id));
+  const timeline = app.timelineAtHand(id);
+  if (timeline) soon(() => timeline.loadParticipants());
 }
 
 /** Somebody's own reading, here or on another device. @param {App} app @param {MessagesRead} data */

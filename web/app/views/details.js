@@ -58,7 +58,7 @@ function Title({ conversation, may }) {
         path: { id: conversation.id },
         body: { title: title.trim() || null },
       });
-      app.conversations.renamed(conversation.id, renamed.title);
+      app.conversations.update(conversation.id, { title: renamed.title });
     });
   };
   return html`<form class="part" onSubmit=${save}>

@@ -249,7 +249,7 @@ function useReading(timeline, conversation, rows, at) {
     if (document.visibilityState !== "visible" || !document.hasFocus()) return;
     const timer = setTimeout(() => {
       told.current = newest;
-      app.conversations.read(timeline.id, timeline.get(newest)?.position ?? "0");
+      app.conversations.update(timeline.id, { unreadCount: 0 });
       app.parlor
         .call("mark_messages_as_read", { path: { id: timeline.id }, body: { upTo: newest } })
         .catch(() => (told.current = ""));
