@@ -108,6 +108,11 @@ pub trait EventHandler: Send + Sync + 'static {
     fn gathers(&self) -> Gather {
         Gather::NOTHING
     }
+    /// How many events are handed over in one go while at least as many are left after them, which are read meanwhile: more than
+    /// [`Gather::events`] where a larger batch is less work for each event.
+    fn batch_when_behind(&self) -> usize {
+        self.gathers().events
+    }
     /// Whether what is read in this process follows the place at a distance, as a replica does.
     fn reads_a_copy(&self) -> bool {
         false
@@ -123,7 +128,7 @@ pub trait EventHandler: Send + Sync + 'static {
 pub struct Gather {
     /// For how long at most.
     pub time: Duration,
-    /// How many are enough, and how many are handed over at most in one go, unless it is thousands behind.
+    /// How many are enough, and how many are handed over at most in one go to who keeps up.
     pub events: usize,
 }
 

@@ -66,7 +66,8 @@ pub struct Together {
     /// For SQLite: run for each row, one after the other, its values as `?1`, `?2`, ….
     pub sqlite: &'static [&'static str],
     /// For PostgreSQL: run once for all rows, one after the other. `{rows}` stands for a table of them with the columns `c1`,
-    /// `c2`, … and `nth`, in which they are numbered from 1 as they came.
+    /// `c2`, … and `nth`, in which they are numbered from 1 as they came. Joins should go by an index: in a step there are no
+    /// others than nested loops.
     pub postgres: &'static [&'static str],
 }
 

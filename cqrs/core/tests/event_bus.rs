@@ -9,11 +9,12 @@ use async_trait::async_trait;
 use common::{AccountEvent, Deposit, Spy, account, cx, executor};
 use cqrs_core::testing::keyring;
 use cqrs_core::{
-    Batch, EventBus, EventBusError, EventHandler, Failure, Fence, Gather, HandlerError, Incoming, LogSource,
-    MemoryLog, PlaceStore as _, Position, Reactor, RunMode, StoreError,
+    Batch, EventBus, EventBusError, EventHandler, EventSource, Failure, Fence, Gather, HandlerError,
+    Incoming, LogSource, MemoryLog, PlaceStore as _, Position, Reactor, RunMode, StoreError,
 };
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use uuid::Uuid;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Habit {
@@ -311,6 +312,85 @@ async fn a_reactor_may_react_in_several_streams_at_once_and_its_place_waits_for_
     // However far the other stream was: what is before the refused event was behind the place, and nothing after.
     assert_eq!(*place_then.lock(), [0, 3]);
     assert_eq!(places.load("crossing", "bank").await.unwrap().map(|place| place.position), Some(Position(5)));
+}
+
+/// A source that can't be read at one place the first time.
+struct Rough {
+    log: LogSource,
+    at: Position,
+    stumbled: AtomicBool,
+}
+
+#[async_trait]
+impl EventSource for Rough {
+    fn name(&self) -> &'static str {
+        self.log.name()
+    }
+    fn epoch(&self) -> Uuid {
+        self.log.epoch()
+    }
+    async fn read(&self, after: Position, limit: usize) -> Result<Batch, StoreError> {
+        if after == self.at && !self.stumbled.swap(true, Ordering::SeqCst) {
+            return Err(StoreError::Unavailable("for now".to_owned()));
+        }
+        self.log.read(after, limit).await
+    }
+    fn head(&self) -> watch::Receiver<Position> {
+        self.log.head()
+    }
+}
+
+/// Notes what it takes in: two events at a time, three while it is behind. It fails once, at position 9.
+#[derive(Default)]
+struct Behind {
+    batches: Arc<Mutex<Vec<Vec<u64>>>>,
+    failed: AtomicBool,
+}
+
+#[async_trait]
+impl EventHandler for Behind {
+    fn name(&self) -> &'static str {
+        "behind"
+    }
+    fn sources(&self) -> &'static [&'static str] {
+        &["bank"]
+    }
+    async fn place(&self, _: &'static str) -> Result<Position, StoreError> {
+        Ok(Position(self.batches.lock().iter().flatten().last().copied().unwrap_or(0)))
+    }
+    fn gathers(&self) -> Gather {
+        Gather { time: std::time::Duration::ZERO, events: 2 }
+    }
+    fn batch_when_behind(&self) -> usize {
+        3
+    }
+    async fn handle(&self, _: &'static str, batch: &Batch, _: Option<Fence>) -> Result<(), HandlerError> {
+        let positions: Vec<u64> = batch.events.iter().map(|event| event.position.0).collect();
+        if positions.contains(&9) && !self.failed.swap(true, Ordering::SeqCst) {
+            return Err(HandlerError::new(Position(9), "for now", false));
+        }
+        self.batches.lock().push(positions);
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_far_behind_is_handed_more_each_event_once_and_in_order_whatever_fails() {
+    let spy = Spy::new();
+    let executor = executor(spy.clone());
+    for _ in 0..15 {
+        executor.run(&cx(&executor), &Deposit { account: account(1), cents: 1 }).await.unwrap();
+    }
+    let handler = Behind::default();
+    let batches = handler.batches.clone();
+    let source = Rough { log: LogSource(spy), at: Position(5), stumbled: AtomicBool::new(false) };
+    let bus = EventBus::builder().subscribe(Arc::new(handler)).source(Arc::new(source)).build().unwrap();
+    run_to(&bus, "behind", 15).await;
+    // 6 was to be read ahead and couldn't be; at 9 what had been read ahead is forgotten.
+    assert_eq!(
+        *batches.lock(),
+        [vec![1, 2], vec![3, 4, 5], vec![6, 7], vec![8, 9], vec![10, 11, 12], vec![13, 14, 15],]
+    );
 }
 
 /// Notes how many events came together.

@@ -93,6 +93,10 @@ impl EventHandler for Projecting {
         self.projection.gathers()
     }
 
+    fn batch_when_behind(&self) -> usize {
+        self.gathers().events.max(STEP)
+    }
+
     fn leases(&self) -> Option<Arc<dyn LeaseStore>> {
         Some(Arc::new(self.views.clone()))
     }
@@ -236,7 +240,7 @@ pub struct RebuildProgress {
     pub total: u64,
 }
 
-/// How many events one step of a rebuild takes in.
+/// How many events one step takes in of a view that is as far behind, or made anew.
 const STEP: usize = 2000;
 
 impl Views {

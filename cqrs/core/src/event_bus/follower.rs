@@ -23,9 +23,6 @@ const WAITED_FOR: Duration = Duration::from_millis(10);
 /// How often it is looked at otherwise, as long as there are events ahead of it.
 const UNHURRIED: Duration = Duration::from_millis(250);
 
-/// How many events are handed over in one go, or more if the handler says so, where so many are left after them.
-const MANY: usize = 2048;
-
 /// A handler on one of its sources.
 pub(super) struct Follower {
     handler: Arc<dyn EventHandler>,
@@ -184,8 +181,7 @@ impl Follower {
             // What was in its way is gone, and there may be no event for long that would show it.
             self.error.lock().take();
         }
-        let limit = self.handler.gathers().events;
-        let many = limit.max(MANY);
+        let (limit, many) = (self.handler.gathers().events, self.handler.batch_when_behind());
         let mut ahead: Option<Batch> = None;
         loop {
             let batch = if let Some(batch) = ahead.take() {
@@ -203,18 +199,20 @@ impl Follower {
                 tokio::task::yield_now().await;
                 continue;
             }
-            // Far behind, it reads what comes next, and more of it, while this is taken in.
+            let handling = async {
+                self.handler.handle(source, &batch, fence).await?;
+                self.error.lock().take();
+                show(batch.upto);
+                Ok(())
+            };
+            // Far behind, it reads what comes next while this is taken in.
             let far_behind = head.borrow().0 >= batch.upto.0 + many as u64;
             let reading = async {
                 // What can't be read now is read again when its turn has come.
-                if far_behind { self.source.read(batch.upto, many).await.ok() } else { None }
+                Ok(if far_behind { self.source.read(batch.upto, many).await.ok() } else { None })
             };
-            let (handled, next) = futures::join!(self.handler.handle(source, &batch, fence), reading);
-            handled?;
-            ahead = next;
+            ((), ahead) = futures::try_join!(handling, reading)?;
             place = batch.upto;
-            self.error.lock().take();
-            show(place);
         }
     }
 

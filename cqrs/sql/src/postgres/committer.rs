@@ -27,7 +27,7 @@ use crate::value::{PostgresRow, ToPostgres, postgres_params};
 pub(super) const BATCH: usize = 1024;
 
 /// How a committer's statements are planned: once, and each stream and key looked up by its index. What can only be read whole,
-/// such as the head, counts as dear then, and would be compiled each time.
+/// such as the head, counts as dear then, and PostgreSQL would translate it into machine code each time (JIT): 100 ms.
 const BY_KEYS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
 
 /// Gathers what is to be committed and commits it as one.

@@ -20,8 +20,8 @@ const STEPS: i32 = 7_305_807;
 /// How a step's statements are planned: rows are looked up by their keys, by plans that are made once.
 ///
 /// Left to itself the planner reads a table of some thousand rows whole to find a hundred of them, and makes the plan anew each
-/// time; or it keeps one that it made while the table was empty. What can only be read whole counts as dear then, and would be
-/// compiled each time.
+/// time; or it keeps one that it made while the table was empty. JIT is off, too: what can only be
+/// read whole counts as dear then.
 const BY_KEYS: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
      set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true), \
      set_config('jit', 'off', true)";
