@@ -1,6 +1,7 @@
 //! What feeds tell.
 //!
-//! A new event is a line in [`Told`], with what it tells: its frame is in the API's description, and in the clients, by that.
+//! A new event is a line in [`Told`], with what it tells: its frame is in the API's description by that, and in the TypeScript
+//! client once that is generated anew. The Rust client's events are its own (`clients/rust/src/feed.rs`).
 
 use jiff::Timestamp;
 use parlor_contracts::user::Availability;

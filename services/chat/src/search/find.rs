@@ -95,6 +95,19 @@ struct Read {
     more: bool,
 }
 
+impl Read {
+    /// What it brought, as a look from `before` back as far as `reach`. Where there is more, only what was taken counts.
+    fn brought(&self, before: u64, reach: Reach) -> Yield {
+        let (visible, all) = (self.candidates.len() as u64, before.min(self.from + reach.0) - self.from);
+        let rows = match self.candidates.last() {
+            Some(last) if self.more => (self.from + all).saturating_sub(last.row),
+            _ => all,
+        };
+        let matched = (self.matched as u64).saturating_mul(rows) / all.max(1);
+        Yield { rows, matched, visible }
+    }
+}
+
 /// What is asked of the index.
 struct Tokens {
     /// All of these.
@@ -160,19 +173,23 @@ impl Search {
         let wanted = Arc::new(wanted.clone());
         let question = Yields::question(&tokens.all, tokens.within.size);
         let mut reach = self.yields.first(question, limit + 1);
-        let mut brought = Yield::default();
+        let (mut look, mut brought) = (Yield::default(), Yield::default());
         let mut looked_at = 0;
         while looked_at < MOST_CANDIDATES && before > 1 {
             let missing = limit + 1 - found.messages.len();
             let read = match self.repository.views().dialect() {
                 Dialect::Sqlite => self.newest(viewer, &tokens, &wanted, before, missing).await?,
-                Dialect::Postgres => self.in_ranges(viewer, &tokens, &wanted, before, missing, reach).await?,
+                Dialect::Postgres => {
+                    let read = self.in_ranges(viewer, &tokens, &wanted, before, missing, reach).await;
+                    // What it reached for may have been too much by now.
+                    let read = read.inspect_err(|_| self.yields.forget(question))?;
+                    look = read.brought(before, reach);
+                    brought = brought.and(look);
+                    self.yields.learn(question, brought);
+                    read
+                }
             };
             looked_at += read.matched;
-            let visible = read.candidates.len();
-            let look = Yield { rows: reach.0, matched: read.matched as u64, visible: visible as u64 };
-            brought = brought.and(look);
-            self.yields.learn(question, brought);
             for candidate in read.candidates {
                 before = candidate.row;
                 let Some(message) = candidate.message else { continue };

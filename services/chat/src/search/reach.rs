@@ -69,7 +69,7 @@ impl Yield {
 /// How many questions are remembered: some hundred kilobytes.
 const REMEMBERED: usize = 4_096;
 
-/// What the last search for each of the newest questions brought. Words come again, and whoever is in about as many
+/// What the last search brought, question by question. Words come again, and whoever is in about as many
 /// conversations as the last who asked sees about as large a part of what matches: the first look needn't find that out anew.
 pub(super) struct Yields(Cache<u64, Yield>);
 
@@ -90,6 +90,11 @@ impl Yields {
     /// How far the first look goes that is to find `missing`.
     pub(super) fn first(&self, question: u64, missing: usize) -> Reach {
         self.0.get(&question).map_or_else(Reach::default, |known| known.next(missing))
+    }
+
+    /// Remembers nothing of a question.
+    pub(super) fn forget(&self, question: u64) {
+        self.0.remove(&question);
     }
 
     /// Remembers what was found.
