@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, mpsc};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, bail};
@@ -70,20 +70,24 @@ pub fn run(command: &mut Command) -> Result<()> {
     ended_well(supervise(child)?, &line)
 }
 
-/// The same, and shows each line that it writes to its standard output to `reader`, too.
-pub fn run_reading(command: &mut Command, mut reader: impl FnMut(&str) + Send) -> Result<()> {
+/// The same, and shows each line that it wrote to its standard output to `reader`, too, once it has ended.
+pub fn run_reading(command: &mut Command, mut reader: impl FnMut(&str)) -> Result<()> {
     let (mut child, line) = start(command.stdout(Stdio::piped()))?;
     let printed = child.stdout.take().context("it has an output")?;
-    let status = std::thread::scope(|scope| {
-        scope.spawn(move || {
-            for line in BufReader::new(printed).split(b'\n').map_while(std::io::Result::ok) {
-                let line = String::from_utf8_lossy(&line);
-                println!("{line}");
-                reader(&line);
+    let (lines, written) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(printed).split(b'\n').map_while(std::io::Result::ok) {
+            let line = String::from_utf8_lossy(&line).into_owned();
+            println!("{line}");
+            if lines.send(line).is_err() {
+                break;
             }
-        });
-        supervise(child)
-    })?;
+        }
+    });
+    let status = supervise(child)?;
+    // Whatever outlives the program may keep its output open.
+    let told = std::iter::from_fn(|| written.recv_timeout(GRACE).ok());
+    told.for_each(|line| reader(&line));
     ended_well(status, &line)
 }
 
