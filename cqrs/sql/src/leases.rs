@@ -51,16 +51,20 @@ impl PostgresLeases<'_> {
     ) -> Result<Option<Fence>, StoreError> {
         // Looked at first: an attempt that comes to nothing would still lock the row and wait for writes under it.
         let s = quoted(self.schema);
-        let taken = format!("SELECT fence FROM {s}.leases WHERE name = $1 AND until > {NOW}");
-        if self.fetch(&taken, &[(&name, Type::TEXT)]).await?.is_some() {
-            return Ok(None);
-        }
-        let take = format!(
-            "INSERT INTO {s}.leases AS l (name, fence, holder, until) VALUES ($1, 1, $2, {NOW} + $3)
-             ON CONFLICT (name) DO UPDATE
-             SET fence = l.fence + 1, holder = excluded.holder, until = excluded.until WHERE l.until <= {NOW}
-             RETURNING fence"
-        );
+        let look = format!("SELECT until > {NOW} FROM {s}.leases WHERE name = $1");
+        let found = self.pool.get().await?.query_opt(&look, &[(&name, Type::TEXT)]).await?;
+        let take = match found.map(|row| row.get::<_, bool>(0)) {
+            Some(true) => return Ok(None),
+            Some(false) => format!(
+                "UPDATE {s}.leases SET fence = fence + 1, holder = $2, until = {NOW} + $3
+                 WHERE name = $1 AND until <= {NOW} RETURNING fence"
+            ),
+            // Whoever is first has it; others conflict with either of the keys, as they come.
+            None => format!(
+                "INSERT INTO {s}.leases (name, fence, holder, until) VALUES ($1, 1, $2, {NOW} + $3)
+                 ON CONFLICT DO NOTHING RETURNING fence"
+            ),
+        };
         self.fetch(&take, &[(&name, Type::TEXT), (&holder, Type::UUID), (&millis(ttl), Type::INT8)]).await
     }
 
