@@ -172,20 +172,20 @@ impl Search {
         let mut before = first_row(wanted.before);
         let wanted = Arc::new(wanted.clone());
         let question = Yields::question(&tokens.all, tokens.within.size);
-        let mut reach = self.yields.first(question, limit + 1);
+        let mut reach = self.1.first(question, limit + 1);
         let (mut look, mut brought) = (Yield::default(), Yield::default());
         let mut looked_at = 0;
         while looked_at < MOST_CANDIDATES && before > 1 {
             let missing = limit + 1 - found.messages.len();
-            let read = match self.repository.views().dialect() {
+            let read = match self.0.views().dialect() {
                 Dialect::Sqlite => self.newest(viewer, &tokens, &wanted, before, missing).await?,
                 Dialect::Postgres => {
                     let read = self.in_ranges(viewer, &tokens, &wanted, before, missing, reach).await;
                     // What it reached for may have been too much by now.
-                    let read = read.inspect_err(|_| self.yields.forget(question))?;
+                    let read = read.inspect_err(|_| self.1.forget(question))?;
                     look = read.brought(before, reach);
                     brought = brought.and(look);
-                    self.yields.learn(question, brought);
+                    self.1.learn(question, brought);
                     read
                 }
             };
@@ -220,7 +220,7 @@ impl Search {
         let within = match wanted.conversation {
             Some(conversation) => {
                 let params = params![viewer, conversation];
-                Arc::new(Within::of(self.repository.rows(sql::IS_IN, params, |row| row.get(0)).await?))
+                Arc::new(Within::of(self.0.rows(sql::IS_IN, params, |row| row.get(0)).await?))
             }
             None => self.within(viewer).await?,
         };
@@ -236,7 +236,7 @@ impl Search {
 
     /// Where somebody may find something.
     async fn within(&self, viewer: Uuid) -> Result<Arc<Within>, StoreError> {
-        let views = self.repository.views();
+        let views = self.0.views();
         let key = AnswerKey { question: "search within", of: Uuid::nil(), by: viewer, limit: 0 };
         if let Some(within) = views.recall(&key) {
             return Ok(within);
@@ -245,8 +245,7 @@ impl Search {
         if let Some(watch) = &mut watch {
             watch.on([viewer]);
         }
-        let rows =
-            self.repository.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], |row| row.get(0)).await?;
+        let rows = self.0.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], |row| row.get(0)).await?;
         let within = Arc::new(Within::of(rows));
         if let Some(watch) = watch
             && let Some(settled) = views.settled(&[super::VIEW]).await
@@ -276,7 +275,7 @@ impl Search {
                 && found.last().is_some_and(|last| last.message.is_some())
                 && seen(found) >= missing
         };
-        let candidates = self.repository.views().query_until(super::VIEW, sql, params, map, enough).await?;
+        let candidates = self.0.views().query_until(super::VIEW, sql, params, map, enough).await?;
         let more = candidates.len() == MOST_CANDIDATES || seen(&candidates) >= missing;
         Ok(Read { from: 0, matched: candidates.len(), more, candidates })
     }
@@ -307,7 +306,7 @@ impl Search {
                 row.get::<Option<u64>>(0)?.map(|_| Candidate::from_row(row, &wanted)).transpose()?;
             Ok((candidate, row.get::<u64>(10)?, row.get::<u64>(11)? as usize))
         };
-        let rows = self.repository.views().query(super::VIEW, sql, params, map).await?;
+        let rows = self.0.views().query(super::VIEW, sql, params, map).await?;
         let (from, matched) = rows.first().map_or((0, 0), |(_, from, matched)| (*from, *matched));
         let candidates: Vec<_> = rows.into_iter().filter_map(|(candidate, ..)| candidate).collect();
         Ok(Read { from, matched, more: candidates.len() == step, candidates })

@@ -240,16 +240,13 @@ fn bucket(conversation: Uuid) -> usize {
     (conversation.as_u128() % BUCKETS as u128) as usize
 }
 
-/// What was said, by what is in it.
+/// What was said, by what is in it; and what searches brought.
 #[derive(Clone)]
-pub struct Search {
-    repository: SqlReadRepository<IndexedMessage>,
-    yields: Arc<Yields>,
-}
+pub struct Search(SqlReadRepository<IndexedMessage>, Arc<Yields>);
 
 impl Search {
     /// Reads the view.
     pub fn new(views: Views) -> Self {
-        Self { repository: SqlReadRepository::new(views, VIEW), yields: Arc::default() }
+        Self(SqlReadRepository::new(views, VIEW), Arc::default())
     }
 }
