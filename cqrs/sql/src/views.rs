@@ -174,12 +174,13 @@ impl Views {
             }
             ViewsAt::Read(location) => (None, Arc::new(open_read(location)?)),
         };
+        let steps = Steps::of(kept.as_ref().map(|side| &side.backend))?;
         let views = Self(Arc::new(Inner {
             kept,
             read,
             resolved: Resolved::default(),
             remembered: Remembered::default(),
-            steps: Steps::default(),
+            steps,
             projections,
         }));
         if views.0.kept.is_none() {

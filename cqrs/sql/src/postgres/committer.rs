@@ -4,7 +4,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::task::Poll;
 
 use cqrs_core::{ClaimChange, CommitError, LedgerRecord, Position, Row as _, StoreError};
 use futures::future::{try_join3, try_join5};
@@ -17,7 +16,7 @@ use uuid::Uuid;
 use super::at_once::{AtOnce, Ended, Known};
 use super::log::{quoted, versions_sql};
 use super::rows::{EventColumns, LedgerColumns};
-use super::{Connection, Param, Pool};
+use super::{CommitFailed, Connection, Param, Pool, Settings};
 use crate::batch::{self, Facts, Plan, RowId, Touched, Waiting};
 use crate::dialect::Dialect;
 use crate::tail::Tail;
@@ -25,10 +24,6 @@ use crate::value::{PostgresRow, ToPostgres, postgres_params};
 
 /// How many commits one transaction takes at most.
 pub(super) const BATCH: usize = 1024;
-
-/// How a committer's statements are planned: once, and each stream and key looked up by its index. What can only be read whole,
-/// such as the head, counts as dear then, and PostgreSQL would translate it into machine code each time (JIT): 100 ms.
-const BY_KEYS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off; SET jit = off";
 
 /// Gathers what is to be committed and commits it as one.
 pub(super) struct Committer {
@@ -93,17 +88,6 @@ impl Statements {
     }
 }
 
-enum Failed {
-    Before(StoreError),
-    AtCommit(StoreError),
-}
-
-impl From<StoreError> for Failed {
-    fn from(error: StoreError) -> Self {
-        Self::Before(error)
-    }
-}
-
 /// One batch's transaction.
 struct Transaction<'a> {
     connection: &'a Connection,
@@ -112,7 +96,7 @@ struct Transaction<'a> {
 
 impl Transaction<'_> {
     /// The plan carried out, and the head as it was found.
-    async fn run(&self, batch: &mut [Waiting]) -> Result<(Position, Plan), Failed> {
+    async fn run(&self, batch: &mut [Waiting]) -> Result<(Position, Plan), CommitFailed> {
         let touched = Touched::by(batch);
         let (head, at, mut facts) = self.gather(&touched).await?;
         let plan = Plan::make(batch, &mut facts, head, at);
@@ -201,7 +185,7 @@ impl Transaction<'_> {
     }
 
     /// Writes the plan and commits it.
-    async fn write(&self, plan: &Plan) -> Result<(), Failed> {
+    async fn write(&self, plan: &Plan) -> Result<(), CommitFailed> {
         let Self { connection, statements } = self;
         // Those few that come a row at a time come first.
         self.write_claims(plan).await?;
@@ -232,21 +216,7 @@ impl Transaction<'_> {
         } else {
             connection.execute(&statements.insert_ledger, &ledger_params).right_future()
         };
-        let mut writes = std::pin::pin!(try_join3(set_head, insert_events, insert_ledger).map_ok(drop));
-        // The commit goes along with what it commits, but only once all of that was sent: what the server can't do keeps it
-        // from committing, and what it never got must too.
-        if let Poll::Ready(written) = futures::poll!(writes.as_mut()) {
-            written?;
-            return connection.commit().await.map_err(Failed::AtCommit);
-        }
-        let (written, committed) = futures::future::join(writes, connection.commit()).await;
-        match (written, committed) {
-            (Ok(()), Ok(())) => Ok(()),
-            // No answer in time says nothing of what came of it.
-            (Err(error @ StoreError::Unavailable(_)), _) | (_, Err(error)) => Err(Failed::AtCommit(error)),
-            // The server said no to a statement: its commit was none.
-            (Err(error), Ok(())) => Err(Failed::Before(error)),
-        }
+        connection.commit_with(try_join3(set_head, insert_events, insert_ledger).map_ok(drop)).await
     }
 
     async fn write_claims(&self, plan: &Plan) -> Result<(), StoreError> {
@@ -336,7 +306,7 @@ impl Committer {
                 self.announce(batch, plan);
                 return Ok(());
             }
-            Ended::Unknown(error) => Failed::AtCommit(error),
+            Ended::Unknown(error) => CommitFailed::Unknown(error),
             Ended::NotAtOnce => {
                 let transaction = Transaction { connection, statements: &self.statements };
                 match transaction.run(&mut batch).await {
@@ -354,7 +324,7 @@ impl Committer {
             self.connection = None;
         }
         match error {
-            Failed::Before(error) => {
+            CommitFailed::Before(error) => {
                 if batch.len() > 1 && !matches!(error, StoreError::Unavailable(_)) {
                     return Err(batch);
                 }
@@ -367,7 +337,7 @@ impl Committer {
                     })
                 });
             }
-            Failed::AtCommit(error) => {
+            CommitFailed::Unknown(error) => {
                 tracing::error!(%error, "the outcome of a commit is unknown");
                 batch::fail(batch, || CommitError::Unknown(error.to_string()));
             }
@@ -377,8 +347,8 @@ impl Committer {
 
     async fn connect(&self) -> Result<Connection, StoreError> {
         let connection = self.pool.connect(self.pool.patience()).await?;
-        if connection.prepares() {
-            connection.batch(BY_KEYS).await?;
+        if connection.owns_session() {
+            connection.batch(&Settings::by_keys().for_session()).await?;
         }
         Ok(connection)
     }

@@ -1,6 +1,7 @@
 //! A connection on loan: every request is bounded in time, and none goes back to the pool with an answer outstanding.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::task::Poll;
 use std::time::Duration;
 
 use cqrs_core::StoreError;
@@ -12,6 +13,7 @@ use tokio_postgres::types::{ToSql, Type};
 use tokio_postgres::{Client, Error, Row, Statement};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::Settings;
 use crate::dialect::{describe, postgres_error};
 
 /// A parameter and its type: through a pooler a statement is sent whole, types and all, since one that is prepared belongs to a
@@ -31,11 +33,25 @@ pub(crate) struct Connection {
     session: Session,
 }
 
+/// Why a transaction wasn't committed, as far as is known.
+pub(crate) enum CommitFailed {
+    /// It can't be: nothing of it has happened.
+    Before(StoreError),
+    /// It may have been.
+    Unknown(StoreError),
+}
+
+impl From<StoreError> for CommitFailed {
+    fn from(error: StoreError) -> Self {
+        Self::Before(error)
+    }
+}
+
 /// What the session behind a connection gives.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Session {
     /// Statements stay prepared on the server: the session is the connection's own.
-    pub(super) prepares: bool,
+    pub(super) is_own: bool,
     /// It has the limits that this operation wants, so that no transaction need say them.
     pub(super) limited: bool,
 }
@@ -103,8 +119,8 @@ impl Connection {
     }
 
     /// Whether statements stay prepared: the session is the connection's own.
-    pub(super) fn prepares(&self) -> bool {
-        self.session.prepares
+    pub(crate) fn owns_session(&self) -> bool {
+        self.session.is_own
     }
 
     /// Whether the server itself ends what takes longer than there is time, whether or not a transaction says so.
@@ -129,7 +145,7 @@ impl Connection {
 
     /// The error in the kernel's words. A table that changed under a prepared statement is none that lasts.
     fn understood(&self, error: &Error) -> StoreError {
-        if self.session.prepares && error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
+        if self.session.is_own && error.code() == Some(&SqlState::FEATURE_NOT_SUPPORTED) {
             self.wrapper().statement_cache.clear();
             return StoreError::Unavailable(describe(error));
         }
@@ -138,7 +154,7 @@ impl Connection {
 
     /// The statement as the session has it prepared; nothing where it is sent whole.
     async fn prepared(&self, sql: &str, types: &[Type]) -> Result<Option<Statement>, Error> {
-        if !self.session.prepares {
+        if !self.session.is_own {
             return Ok(None);
         }
         let client = self.wrapper();
@@ -152,7 +168,7 @@ impl Connection {
     /// Prepares a statement, if it stays prepared. Of requests that are polled together, one that is prepared first would be
     /// sent behind those that needn't be: what must arrive in order is prepared beforehand.
     pub(crate) async fn prepare(&self, sql: &str, params: &[Param<'_>]) -> Result<(), StoreError> {
-        if !self.session.prepares {
+        if !self.session.is_own {
             return Ok(());
         }
         self.within(self.prepared(sql, &types(params))).map_ok(drop).await
@@ -214,17 +230,37 @@ impl Connection {
         if self.session.limited {
             return self.batch(&format!("BEGIN; {first}")).await;
         }
-        let millis = self.patience.as_millis();
-        self.batch(&format!(
-            "BEGIN; SET LOCAL statement_timeout = {millis}; SET LOCAL lock_timeout = {millis}; \
-             SET LOCAL idle_in_transaction_session_timeout = {millis}; {first}"
-        ))
-        .await
+        let limits = Settings::limits(self.patience).for_transaction();
+        self.batch(&format!("BEGIN; {limits}{first}")).await
     }
 
     /// Commits the transaction.
     pub(crate) async fn commit(&self) -> Result<(), StoreError> {
         self.batch("COMMIT").map_ok(|()| self.in_transaction.store(false, Ordering::Relaxed)).await
+    }
+
+    /// Carries requests of a transaction out and commits them. The commit goes along with them, but only once all of them were
+    /// sent: what the server can't do keeps it from committing, and what it never got must too.
+    ///
+    /// They are sent at the first poll if their statements are [prepared](Self::prepare).
+    pub(crate) async fn commit_with(
+        &self,
+        requests: impl Future<Output = Result<(), StoreError>>,
+    ) -> Result<(), CommitFailed> {
+        let mut requests = std::pin::pin!(requests);
+        if let Poll::Ready(done) = futures::poll!(requests.as_mut()) {
+            done.map_err(CommitFailed::Before)?;
+            return self.commit().await.map_err(CommitFailed::Unknown);
+        }
+        match futures::future::join(requests, self.commit()).await {
+            (Ok(()), Ok(())) => Ok(()),
+            // No answer in time says nothing of what came of it.
+            (Err(error @ StoreError::Unavailable(_)), _) | (_, Err(error)) => {
+                Err(CommitFailed::Unknown(error))
+            }
+            // The server said no to a request: its commit was none.
+            (Err(error), Ok(())) => Err(CommitFailed::Before(error)),
+        }
     }
 
     /// Ends the transaction without effect. Whatever was sent before is answered before this.

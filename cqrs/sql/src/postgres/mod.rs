@@ -12,8 +12,10 @@ mod pool;
 mod rows;
 pub(crate) mod schema;
 mod session;
+mod settings;
 mod tls;
 
-pub(crate) use connection::{Connection, Param};
+pub(crate) use connection::{CommitFailed, Connection, Param};
 pub(crate) use pool::BACKGROUND;
 pub use pool::{Pool, PoolOptions};
+pub(crate) use settings::{STANDSTILL, Settings};

@@ -15,7 +15,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::connection::{Connection, Held, Session};
 use super::session::{Connected, Sessions};
-use super::tls;
+use super::{Settings, tls};
 use crate::dialect::pool_error;
 
 /// How a [`Pool`] connects.
@@ -82,8 +82,18 @@ impl Pool {
             config.application_name("parlor");
         }
         config.connect_timeout(patience).tcp_user_timeout(UNACKNOWLEDGED);
+        Self::of(config, tls, options, &Settings::limits(patience))
+    }
+
+    fn of(
+        config: Config,
+        tls: MakeRustlsConnect,
+        options: PoolOptions,
+        settings: &Settings,
+    ) -> Result<Self, StoreError> {
+        let patience = options.patience;
         let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
-        let sessions = Sessions::new(tls.clone(), patience);
+        let sessions = Sessions::new(tls.clone(), settings);
         let manager = Manager::from_connect(config.clone(), sessions.clone(), recycling);
         let timeouts = Timeouts { wait: Some(patience), create: Some(CONNECTED), recycle: Some(patience) };
         let pool = deadpool_postgres::Pool::builder(manager)
@@ -93,6 +103,18 @@ impl Pool {
             .build()
             .map_err(|error| StoreError::Other(error.to_string()))?;
         Ok(Self(Arc::new(Inner { pool, config, tls, sessions, options })))
+    }
+
+    /// Another pool for the same database, of at most `size` connections, for what may take `patience`. Where each has a session
+    /// of its own, that has `settings` from the start, which must limit what is asked of it.
+    pub(crate) fn another(
+        &self,
+        size: usize,
+        patience: Duration,
+        settings: &Settings,
+    ) -> Result<Self, StoreError> {
+        let Inner { config, tls, options, .. } = &*self.0;
+        Self::of(config.clone(), tls.clone(), PoolOptions { size, patience, ..options.clone() }, settings)
     }
 
     /// The longest that a command or query waits for PostgreSQL.
@@ -118,7 +140,7 @@ impl Pool {
     fn lend(&self, held: Held, patience: Duration, until: Instant) -> Connection {
         let Inner { tls, sessions, options, .. } = &*self.0;
         let own = sessions.are_own();
-        let has = Session { prepares: own, limited: own && patience == options.patience };
+        let has = Session { is_own: own, limited: own && patience == options.patience };
         Connection::new(held, tls.clone(), has, patience, until)
     }
 

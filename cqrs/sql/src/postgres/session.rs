@@ -3,7 +3,6 @@
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use cqrs_core::{Clock as _, SystemClock};
 use deadpool_postgres::Connect;
@@ -12,6 +11,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Config, Error};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+use super::Settings;
 use crate::dialect::describe;
 
 /// Makes a pool's connections, and knows whether each has a session of its own, on which statements can stay prepared.
@@ -22,8 +22,8 @@ use crate::dialect::describe;
 #[derive(Debug, Clone)]
 pub(super) struct Sessions {
     tls: MakeTls,
-    /// The server's own limits for what it does, in a session of one's own.
-    limits: Arc<str>,
+    /// What a session of one's own has from the start, as start-up options.
+    options: Arc<str>,
     shared: Arc<AtomicBool>,
 }
 
@@ -44,14 +44,9 @@ const MARK: &str = "parlor.session";
 pub(super) type Connected = (Client, JoinHandle<()>);
 
 impl Sessions {
-    /// In a session of its own, a connection's statements, and what it waits for, end after `patience`, as do transactions that
-    /// stand still: whoever begins one that may take as long needn't say so.
-    pub(super) fn new(tls: MakeRustlsConnect, patience: Duration) -> Self {
-        let millis = patience.as_millis();
-        let limits = format!(
-            "-c statement_timeout={millis} -c lock_timeout={millis} -c idle_in_transaction_session_timeout={millis}"
-        );
-        Self { tls: MakeTls(tls), limits: limits.into(), shared: Arc::default() }
+    /// In a session of its own, a connection has `settings` from the start: no transaction need say them.
+    pub(super) fn new(tls: MakeRustlsConnect, settings: &Settings) -> Self {
+        Self { tls: MakeTls(tls), options: settings.options().into(), shared: Arc::default() }
     }
 
     /// Whether each connection that was made has a session to itself.
@@ -87,7 +82,7 @@ impl Sessions {
         let mark = SystemClock.fresh_id().simple().to_string();
         let mut marked = config.clone();
         let others = config.get_options().unwrap_or_default();
-        marked.options(format!("{others} -c {MARK}={mark} {}", self.limits).trim());
+        marked.options(format!("{others} -c {MARK}={mark}{}", self.options).trim());
         let (client, running) = match self.plain(&marked).await {
             Err(error) if is_refused(&error) => {
                 let connected = self.plain(config).await?;

@@ -7,6 +7,7 @@ mod sqlite;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use cqrs_core::{Fence, Position, Statement, StoreError};
 use parking_lot::Mutex;
@@ -18,7 +19,7 @@ use super::{Views, prefix};
 use crate::dialect::{resolve, sqlite_error};
 
 /// A process that is stopped in the middle of a step keeps its locks no longer than its lease.
-pub(super) const STANDSTILL: &str = "SET LOCAL idle_in_transaction_session_timeout = 2000";
+pub(super) const STANDS_STILL: Duration = Duration::from_secs(2);
 
 /// How many statements the steps that share a transaction have at most: who has few needn't wait for those with many.
 const SHARED: usize = 256;
@@ -67,9 +68,11 @@ struct Waiting {
     done: oneshot::Sender<Result<(), StepError>>,
 }
 
-/// The steps that wait.
-#[derive(Default)]
-pub(super) struct Steps(Mutex<Queue>);
+/// The steps that wait, and where they are taken on PostgreSQL.
+pub(super) struct Steps {
+    queue: Mutex<Queue>,
+    sessions: Option<postgres::Sessions>,
+}
 
 #[derive(Default)]
 struct Queue {
@@ -79,9 +82,18 @@ struct Queue {
 }
 
 impl Steps {
+    /// For views that are kept there, if they are kept at all.
+    pub(super) fn of(kept: Option<&Backend>) -> Result<Self, StoreError> {
+        let sessions = match kept {
+            Some(Backend::Postgres { pool, schema }) => Some(postgres::Sessions::new(pool, schema)?),
+            _ => None,
+        };
+        Ok(Self { queue: Mutex::default(), sessions })
+    }
+
     /// Adds a step; gives who is to take it, and those that come meanwhile, if nobody does who would.
     fn add(&self, waiting: Waiting, at_once: usize) -> bool {
-        let mut queue = self.0.lock();
+        let mut queue = self.queue.lock();
         queue.waiting.push_back(waiting);
         let another = queue.takers < at_once;
         queue.takers += usize::from(another);
@@ -90,7 +102,7 @@ impl Steps {
 
     /// The steps to be taken together next. None if there aren't any: who asked takes no more then.
     fn next(&self) -> Vec<Waiting> {
-        let mut queue = self.0.lock();
+        let mut queue = self.queue.lock();
         let mut together: Vec<Waiting> = Vec::new();
         let mut statements = 0;
         while let Some(next) = queue.waiting.front() {
@@ -126,7 +138,7 @@ impl Taker {
 impl Drop for Taker {
     fn drop(&mut self) {
         if !self.ended {
-            self.views.0.steps.0.lock().takers -= 1;
+            self.views.0.steps.queue.lock().takers -= 1;
         }
     }
 }
@@ -148,16 +160,18 @@ impl Views {
         };
         if self.0.steps.add(waiting, at_once) {
             let mut taker = Taker::new(self);
+            let views = self.clone();
             // A task of its own: whoever waits for a step may be gone before it is taken, and it is taken all the same.
             tokio::spawn(async move {
                 // Those whose events came at the same time have their steps ready at about the same time.
                 tokio::task::yield_now().await;
-                match &kept.backend {
-                    Backend::Sqlite { writer, .. } => {
+                match (&kept.backend, &views.0.steps.sessions) {
+                    (Backend::Sqlite { writer, .. }, _) => {
                         let writer = writer.clone();
                         let _ = tokio::task::spawn_blocking(move || taker.take_on_sqlite(&writer)).await;
                     }
-                    Backend::Postgres { pool, schema } => taker.take_on_postgres(pool, schema).await,
+                    (Backend::Postgres { .. }, Some(sessions)) => taker.take_on_postgres(sessions).await,
+                    (Backend::Postgres { .. }, None) => unreachable!("they are kept there"),
                 }
             });
         }

@@ -5,10 +5,10 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::side::{Backend, Side};
-use super::step::STANDSTILL;
+use super::step::STANDS_STILL;
 use crate::dialect::sqlite_error;
-use crate::postgres::BACKGROUND;
 use crate::postgres::log::quoted;
+use crate::postgres::{BACKGROUND, STANDSTILL, Settings};
 use crate::sqlite;
 
 /// How far one generation of a view has come in one source.
@@ -77,13 +77,16 @@ impl Side {
                 .await
             }
             Backend::Postgres { pool, schema } => {
-                let (pool, schema) = (pool.clone(), quoted(schema));
+                let pool = pool.clone();
+                let settings = Settings::default()
+                    .with(STANDSTILL, STANDS_STILL.as_millis())
+                    .with("search_path", quoted(schema));
                 // A task of its own: were the caller dropped half-way, the connection would go back to the pool with
                 // the transaction open.
                 let run = async move {
                     let client = pool.get_for(BACKGROUND).await?;
                     let done = async {
-                        client.begin(&format!("SET LOCAL search_path TO {schema}; {STANDSTILL}")).await?;
+                        client.begin(&settings.for_transaction()).await?;
                         if let Some(allow) = allow {
                             let locked =
                                 format!("{places} WHERE name = $1 ORDER BY generation, source FOR UPDATE");

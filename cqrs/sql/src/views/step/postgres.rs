@@ -3,48 +3,63 @@
 use std::sync::Arc;
 
 use cqrs_core::{Statement, StoreError};
+use futures::TryFutureExt as _;
 use futures::future::{join_all, try_join, try_join_all};
 use tokio_postgres::types::Type;
 
 use super::rows::{Array, alike, arrays, table};
-use super::{STANDSTILL, StepError, Taker, Waiting, in_statement};
+use super::{AT_ONCE, STANDS_STILL, StepError, Taker, Waiting, in_statement};
 use crate::leases::held_sql;
 use crate::postgres::log::quoted;
-use crate::postgres::{BACKGROUND, Connection, Param, Pool};
+use crate::postgres::{BACKGROUND, CommitFailed, Connection, Param, Pool, STANDSTILL, Settings};
 use crate::value::{ToPostgres, postgres_params};
 use crate::views::Views;
 
 /// The class of the advisory locks under which a view's steps are taken. They are transactions' locks.
 const STEPS: i32 = 7_305_807;
 
-/// How a step's statements are planned: rows are looked up by their keys, by plans that are made once.
-///
-/// Left to itself the planner reads a table of some thousand rows whole to find a hundred of them, and makes the plan anew each
-/// time; or it keeps one that it made while the table was empty. JIT is off, too: what can only be
-/// read whole counts as dear then.
-const BY_KEYS: &str = "SELECT set_config('enable_seqscan', 'off', true), set_config('enable_hashjoin', 'off', true), \
-     set_config('enable_mergejoin', 'off', true), set_config('plan_cache_mode', 'force_generic_plan', true), \
-     set_config('jit', 'off', true)";
-
 /// How long steps that share a transaction wait for a lock. Whoever keeps one view standing keeps the others no longer.
-const SHARED_PATIENCE: &str = "SET LOCAL lock_timeout = 200";
+const SHARED_PATIENCE: &str = "set_config('lock_timeout', '200', true)";
+
+/// Where steps are taken: in sessions of their own, which have from the start what else each step would have to say.
+pub(super) struct Sessions {
+    pool: Pool,
+    /// Beside the limits that each transaction has.
+    settings: Settings,
+    schema: String,
+}
+
+impl Sessions {
+    pub(super) fn new(pool: &Pool, schema: &str) -> Result<Self, StoreError> {
+        let settings = Settings::by_keys()
+            .with(STANDSTILL, STANDS_STILL.as_millis())
+            .with("search_path", quoted(schema));
+        let from_start = Settings::limits(BACKGROUND).and(settings.clone());
+        let pool = pool.another(AT_ONCE, BACKGROUND, &from_start)?;
+        Ok(Self { pool, settings, schema: schema.to_owned() })
+    }
+
+    async fn get(&self) -> Result<Connection, StoreError> {
+        self.pool.get_for(BACKGROUND).await
+    }
+}
 
 type Results = Vec<Result<(), StepError>>;
 
 impl Taker {
-    pub(super) async fn take_on_postgres(&mut self, pool: &Pool, schema: &str) {
+    pub(super) async fn take_on_postgres(&mut self, sessions: &Sessions) {
         while let Some(mut steps) = self.next() {
             // Locks are taken in the same order by all processes.
             steps.sort_by_key(|waiting| waiting.name);
-            let results = match pool.get_for(BACKGROUND).await {
-                Ok(client) => self.views.take_all_on_postgres(&client, schema, &steps).await,
+            let results = match sessions.get().await {
+                Ok(client) => self.views.take_all_on_postgres(sessions, &client, &steps).await,
                 Err(error) => Ok(steps.iter().map(|_| Err(unreachable(&error))).collect()),
             };
             let results = match results {
                 Ok(results) => results,
                 Err(error) if steps.len() == 1 => vec![Err(error)],
                 Err(_) => {
-                    join_all(steps.iter().map(|one| self.views.take_one_on_postgres(pool, schema, one))).await
+                    join_all(steps.iter().map(|one| self.views.take_one_on_postgres(sessions, one))).await
                 }
             };
             self.views.told(steps, results);
@@ -58,6 +73,14 @@ fn unreachable(error: &StoreError) -> StepError {
         StoreError::Unavailable(detail) => detail.clone(),
         other => other.to_string(),
     }))
+}
+
+impl From<CommitFailed> for StepError {
+    /// Whether it happened or not shows where the view's place is read again.
+    fn from(failed: CommitFailed) -> Self {
+        let (CommitFailed::Before(error) | CommitFailed::Unknown(error)) = failed;
+        Self::Store(error)
+    }
 }
 
 /// What is sent for one statement, or for rows that are taken in together.
@@ -76,20 +99,20 @@ impl Sent<'_> {
 }
 
 impl Views {
-    async fn take_one_on_postgres(&self, pool: &Pool, schema: &str, step: &Waiting) -> Result<(), StepError> {
-        let client = pool.get_for(BACKGROUND).await?;
-        let results = self.take_all_on_postgres(&client, schema, std::slice::from_ref(step)).await?;
+    async fn take_one_on_postgres(&self, sessions: &Sessions, step: &Waiting) -> Result<(), StepError> {
+        let client = sessions.get().await?;
+        let results = self.take_all_on_postgres(sessions, &client, std::slice::from_ref(step)).await?;
         results.into_iter().next().unwrap_or(Ok(()))
     }
 
     /// Takes steps in one transaction: all, except those of views that aren't where they start from.
     async fn take_all_on_postgres(
         &self,
+        sessions: &Sessions,
         client: &Connection,
-        schema: &str,
         steps: &[Waiting],
     ) -> Result<Results, StepError> {
-        let taken = self.transaction(client, schema, steps).await;
+        let taken = self.transaction(sessions, client, steps).await;
         if taken.is_err() {
             let _ = client.rollback().await;
         }
@@ -98,22 +121,25 @@ impl Views {
 
     async fn transaction(
         &self,
+        sessions: &Sessions,
         client: &Connection,
-        schema: &str,
         steps: &[Waiting],
     ) -> Result<Results, StepError> {
+        let schema = &sessions.schema;
         // One step of a view at a time: two, from different sources, that read each other's rows would both miss what the
         // other hasn't committed yet. Each statement after the lock sees all that was committed before it.
-        let mut first = format!("SET LOCAL search_path TO {}; {STANDSTILL}; {BY_KEYS}", quoted(schema));
+        let mut locks = Vec::new();
         if steps.len() > 1 {
-            first = format!("{first}; {SHARED_PATIENCE}");
+            locks.push(SHARED_PATIENCE.to_owned());
         }
         for (n, Waiting { name, .. }) in steps.iter().enumerate() {
             if n == 0 || steps[n - 1].name != *name {
                 let view = format!("{schema}.{name}").replace('\'', "''");
-                first = format!("{first}; SELECT pg_advisory_xact_lock({STEPS}, hashtext('{view}'))");
+                locks.push(format!("pg_advisory_xact_lock({STEPS}, hashtext('{view}'))"));
             }
         }
+        let said = if client.owns_session() { String::new() } else { sessions.settings.for_transaction() };
+        let first = format!("{said}SELECT {}", locks.join(", "));
         let places: Vec<_> = steps.iter().map(|waiting| Move::of(schema, waiting)).collect();
         for one in &places {
             client.prepare(&one.sql, &one.params()).await?;
@@ -132,13 +158,12 @@ impl Views {
             let prepared = client.prepare(sql, &sent.params()).await;
             prepared.map_err(|error| in_statement(error, sql))?;
         }
-        // All are sent at once, in order; the server answers as it goes.
+        // All are sent at once, in order, and the commit with them; the server answers as it goes.
         let runs = statements.iter().map(|(sql, sent)| async move {
             let run = client.execute(sql, &sent.params()).await;
             run.map_err(|error| in_statement(error, sql))
         });
-        try_join_all(runs).await?;
-        client.commit().await?;
+        client.commit_with(try_join_all(runs).map_ok(drop)).await?;
         let result = |moved: u64| if moved > 0 { Ok(()) } else { Err(StepError::Moved) };
         Ok(moved.into_iter().map(result).collect())
     }
