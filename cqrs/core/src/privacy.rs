@@ -5,6 +5,7 @@
 //! from what they protect.
 
 mod decoded;
+mod lately;
 mod opened;
 
 use std::borrow::Cow;

@@ -8,6 +8,7 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use uuid::Uuid;
 
+use super::lately::of_lately;
 use crate::event::{Event, RecordedEvent};
 
 /// How many bytes of events stay at hand, about.
@@ -38,7 +39,7 @@ pub(super) struct DecodedEvents(Cache<Uuid, Decoded, ByBytes>);
 
 impl DecodedEvents {
     pub(super) fn new() -> Self {
-        Self(Cache::with_weighter((BYTES / EACH) as usize, BYTES, ByBytes))
+        Self(of_lately(BYTES, EACH, ByBytes))
     }
 
     /// What an event was decoded into, if it is at hand: to the letter the same one, as the same type.

@@ -9,6 +9,8 @@ use quick_cache::Weighter;
 use quick_cache::sync::Cache;
 use uuid::Uuid;
 
+use super::lately::of_lately;
+
 /// How many bytes of fields stay at hand, sealed and plain.
 const BYTES: u64 = 8 << 20;
 /// About how many bytes a field has.
@@ -36,7 +38,7 @@ pub(super) struct OpenedFields(Cache<(Uuid, u16), Arc<Opened>, ByBytes>);
 
 impl OpenedFields {
     pub(super) fn new() -> Self {
-        Self(Cache::with_weighter((BYTES / EACH) as usize, BYTES, ByBytes))
+        Self(of_lately(BYTES, EACH, ByBytes))
     }
 
     /// What a field says, if it is at hand: to the letter the same one, of the same person, in the same event.
