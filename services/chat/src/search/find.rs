@@ -7,7 +7,7 @@ use cqrs_sql::{AnswerKey, Dialect};
 use parlor_text::Token;
 use uuid::Uuid;
 
-use super::reach::{Reach, Yield, Yields};
+use super::reach::{Question, Reach, Yield};
 use super::{BUCKETS, Search, bucket, first_row, sql, tokens};
 use crate::message::MessageAnswer;
 
@@ -36,9 +36,6 @@ pub struct Found {
 /// How many rows of the index one request looks at. Who asks for what hardly anybody may see gets a page with little on
 /// it and the place to go on from, and never a request that takes long.
 const MOST_CANDIDATES: usize = 8_000;
-
-/// How many rows that may be the viewer's are taken from PostgreSQL at a time, beside those that are missing.
-const SPARE: usize = 32;
 
 /// How many conversations of one person are told apart by their buckets; who is in more looks at all messages.
 const MOST_LISTED: usize = 20_000;
@@ -98,13 +95,14 @@ struct Read {
 impl Read {
     /// What it brought, as a look from `before` back as far as `reach`. Where there is more, only what was taken counts.
     fn brought(&self, before: u64, reach: Reach) -> Yield {
-        let (visible, all) = (self.candidates.len() as u64, before.min(self.from + reach.0) - self.from);
+        let (candidates, visible) = (self.candidates.len() as u64, seen(&self.candidates) as u64);
+        let all = before.min(self.from + reach.0) - self.from;
         let rows = match self.candidates.last() {
             Some(last) if self.more => (self.from + all).saturating_sub(last.row),
             _ => all,
         };
         let matched = (self.matched as u64).saturating_mul(rows) / all.max(1);
-        Yield { rows, matched, visible }
+        Yield { rows, matched, candidates, visible }
     }
 }
 
@@ -171,21 +169,22 @@ impl Search {
         let mut found = Found::default();
         let mut before = first_row(wanted.before);
         let wanted = Arc::new(wanted.clone());
-        let question = Yields::question(&tokens.all, tokens.within.size);
+        let question = Question::new(&tokens.all, tokens.within.size);
         let mut reach = self.1.first(question, limit + 1);
-        let (mut look, mut brought) = (Yield::default(), Yield::default());
+        let mut brought = Yield::default();
         let mut looked_at = 0;
         while looked_at < MOST_CANDIDATES && before > 1 {
             let missing = limit + 1 - found.messages.len();
             let read = match self.0.views().dialect() {
                 Dialect::Sqlite => self.newest(viewer, &tokens, &wanted, before, missing).await?,
                 Dialect::Postgres => {
-                    let read = self.in_ranges(viewer, &tokens, &wanted, before, missing, reach).await;
+                    let taken = self.1.candidates(question, missing);
+                    let read = self.in_ranges(viewer, &tokens, &wanted, before, taken, reach).await;
                     // What it reached for may have been too much by now.
                     let read = read.inspect_err(|_| self.1.forget(question))?;
-                    look = read.brought(before, reach);
+                    let look = read.brought(before, reach);
                     brought = brought.and(look);
-                    self.1.learn(question, brought);
+                    self.1.learn(question, look, brought);
                     read
                 }
             };
@@ -206,7 +205,7 @@ impl Search {
             }
             if !read.more {
                 before = read.from;
-                reach = look.next(limit + 1 - found.messages.len());
+                reach = self.1.next(question, brought, limit + 1 - found.messages.len());
             }
         }
         found.next = (before > 1).then_some(before / 2);
@@ -280,19 +279,18 @@ impl Search {
         Ok(Read { from: 0, matched: candidates.len(), more, candidates })
     }
 
-    /// The newest candidates on PostgreSQL, as far back as `reach`.
+    /// The newest candidates on PostgreSQL, as far back as `reach`: at most `step`.
     async fn in_ranges(
         &self,
         viewer: Uuid,
         tokens: &Tokens,
         wanted: &Arc<Wanted>,
         before: u64,
-        missing: usize,
+        step: usize,
         reach: Reach,
     ) -> Result<Read, StoreError> {
         let all = tokens::written(tokens.all.iter().copied());
         let buckets = tokens.within.buckets.clone();
-        let step = missing + SPARE;
         let ranges = reach.ranges();
         let (bits, base) = (u64::from(ranges.bits), u64::from(ranges.base));
         let mut params = params![viewer, all, before, step, buckets, reach.0, bits, base];

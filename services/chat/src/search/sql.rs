@@ -126,14 +126,18 @@ macro_rules! message {
     };
 }
 
-/// The message `m` at `$position`, and the viewer's stay `n` in its conversation if they are in and were when it was sent.
-macro_rules! joined {
+/// The message `m` at `$position`.
+macro_rules! message_at {
     ($position:literal) => {
+        concat!(" LEFT JOIN {p}search_messages m ON m.position = ", $position)
+    };
+}
+
+/// What the viewer's stay `n` in the conversation of the message `m` is, if they are in and were when it was sent.
+macro_rules! stay {
+    () => {
         concat!(
-            " LEFT JOIN {p}search_messages m ON m.position = ",
-            $position,
-            " LEFT JOIN {p}search_stays n ON n.conversation = m.conversation AND n.person = ?1
-                AND n.until = 9223372036854775807 AND ",
+            "n.conversation = m.conversation AND n.person = ?1 AND n.until = 9223372036854775807 AND ",
             was_in_at!("m.position")
         )
     };
@@ -151,7 +155,9 @@ macro_rules! newest {
             $found,
             " LIMIT ?4) c LEFT JOIN {p}search_messages b INDEXED BY {p}search_buckets
                ON b.position = c.line / 2 AND substr(?5, b.bucket + 1, 1) = x'01'",
-            joined!("b.position")
+            message_at!("b.position"),
+            " LEFT JOIN {p}search_stays n ON ",
+            stay!()
         )
     };
 }
@@ -172,7 +178,8 @@ pub(super) const ANY: &str = newest!(
 /// only counted. Each row says where the ranges begin, and how many rows in them have the tokens; there is one row at least.
 ///
 /// What is asked for stands in subqueries, so that the planner, which can't know it then, makes the same plan each time and
-/// soon makes it no more. Rows aren't compared by their key, lest it reads the newest and looks for the tokens in each.
+/// soon makes it no more. Rows aren't compared by their key, lest it reads the newest and looks for the tokens in each; and each
+/// message's stay is a subquery of its own, lest it reads all of the viewer's for each.
 macro_rules! in_ranges {
     ($and_any:literal) => {
         concat!(
@@ -191,8 +198,10 @@ macro_rules! in_ranges {
             ", b.lo, (SELECT count(*) FROM c) FROM b LEFT JOIN (
                SELECT c.rowid FROM c WHERE get_byte((SELECT ?5::bytea), c.bucket) = 1
                ORDER BY c.rowid DESC LIMIT (SELECT ?4::bigint)) c ON true",
-            joined!("c.rowid / 2"),
-            " ORDER BY c.rowid DESC"
+            message_at!("c.rowid / 2"),
+            " LEFT JOIN LATERAL (SELECT n.since FROM {p}search_stays n WHERE ",
+            stay!(),
+            " LIMIT 1) n ON true ORDER BY c.rowid DESC"
         )
     };
 }
