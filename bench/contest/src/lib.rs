@@ -16,6 +16,10 @@ use uuid::Uuid;
 
 pub use measured::{Measured, Work};
 
+/// All contestants allocate as Parlor's server does.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// The text of every message.
 pub const TEXT: &str = "It is 80 characters long, as many messages between people are: Are you there yet?";
 
