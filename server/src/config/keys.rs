@@ -68,7 +68,7 @@ pub(super) const KEYS: &[Key] = &[
     key("keys_store.url", "The PostgreSQL database of the keys by which personal fields are sealed. Unless set, as store_url.")
         .unset(POSTGRES)
         .secret(),
-    key("postgres.pool_size", "Connections to each database that a process holds at most; each log has one more."),
+    key("postgres.pool_size", "Connections to each database that a process holds at most; each log has one more, and each store of views four."),
     key("postgres.ca_file", "The certificates (PEM) that the servers' must be signed by, where a URL names another machine and doesn't say\nsslmode=disable. Unless set, those that Mozilla trusts.")
         .unset("\"/etc/parlor/postgres-ca.pem\""),
     key("kafka.brokers", "Kafka's brokers, by which services that run in other processes are heard of. Needed by every process that\ndoesn't run all services; where all of them run in one, their public events go to Kafka too.")

@@ -21,7 +21,7 @@ use crate::dialect::pool_error;
 /// How a [`Pool`] connects.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PoolOptions {
-    /// The most connections at once. Each log's committer has one more of its own.
+    /// The most connections at once. Each log's committer has one more of its own, and each store of views that is kept four.
     pub size: usize,
     /// The authorities whose certificates are trusted, in a PEM file; those of Mozilla's programme where there is none.
     pub ca_file: Option<PathBuf>,

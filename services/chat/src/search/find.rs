@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cqrs_core::{Row, RowError, RowExt as _, StoreError, params};
+use cqrs_core::{Row, RowError, RowExt as _, StoreError, Value, params};
 use cqrs_sql::{AnswerKey, Dialect};
 use parlor_text::Token;
 use uuid::Uuid;
@@ -86,6 +86,8 @@ struct Read {
     candidates: Vec<Candidate>,
     /// Everything from this row on was looked at, if the candidates are all that there were.
     from: u64,
+    /// And up to before this one.
+    to: u64,
     /// How many rows had the tokens, the viewer's and others'.
     matched: usize,
     /// Whether there may be more before the last candidate.
@@ -93,10 +95,10 @@ struct Read {
 }
 
 impl Read {
-    /// What it brought, as a look from `before` back as far as `reach`. Where there is more, only what was taken counts.
-    fn brought(&self, before: u64, reach: Reach) -> Yield {
+    /// What it brought. Where there is more, only what was taken counts.
+    fn brought(&self) -> Yield {
         let (candidates, visible) = (self.candidates.len() as u64, seen(&self.candidates) as u64);
-        let all = before.min(self.from + reach.0) - self.from;
+        let all = self.to.saturating_sub(self.from);
         let rows = match self.candidates.last() {
             Some(last) if self.more => (self.from + all).saturating_sub(last.row),
             _ => all,
@@ -182,7 +184,7 @@ impl Search {
                     let read = self.in_ranges(viewer, &tokens, &wanted, before, taken, reach).await;
                     // What it reached for may have been too much by now.
                     let read = read.inspect_err(|_| self.1.forget(question))?;
-                    let look = read.brought(before, reach);
+                    let look = read.brought();
                     brought = brought.and(look);
                     self.1.learn(question, look, brought);
                     read
@@ -276,7 +278,7 @@ impl Search {
         };
         let candidates = self.0.views().query_until(super::VIEW, sql, params, map, enough).await?;
         let more = candidates.len() == MOST_CANDIDATES || seen(&candidates) >= missing;
-        Ok(Read { from: 0, matched: candidates.len(), more, candidates })
+        Ok(Read { from: 0, to: before, matched: candidates.len(), more, candidates })
     }
 
     /// The newest candidates on PostgreSQL, as far back as `reach`: at most `step`.
@@ -289,25 +291,44 @@ impl Search {
         step: usize,
         reach: Reach,
     ) -> Result<Read, StoreError> {
-        let all = tokens::written(tokens.all.iter().copied());
+        let (text, others): (Vec<Token>, Vec<Token>) =
+            tokens.all.iter().partition(|token| tokens::is_of_text(**token));
+        let (others, any) = (tokens::written(others), tokens::written(tokens.any.iter().copied()));
         let buckets = tokens.within.buckets.clone();
-        let ranges = reach.ranges();
-        let (bits, base) = (u64::from(ranges.bits), u64::from(ranges.base));
-        let mut params = params![viewer, all, before, step, buckets, reach.0, bits, base];
-        let sql = if tokens.any.is_empty() { sql::IN_RANGES } else { sql::IN_RANGES_WITH_ANY };
-        if !tokens.any.is_empty() {
-            params.push(tokens::written(tokens.any.iter().copied()).into());
-        }
+        let mut params = params![viewer, others, before, step, buckets];
+        // What more tokens would leave out is left out when the texts are compared.
+        let asked = text.len().min(sql::MOST_TOKENS);
+        let sql = if asked == 0 {
+            let ranges = reach.ranges();
+            params.extend(params![reach.0, u64::from(ranges.bits), u64::from(ranges.base)]);
+            if tokens.any.is_empty() {
+                sql::IN_RANGES
+            } else {
+                params.push(any.into());
+                sql::IN_RANGES_WITH_ANY
+            }
+        } else {
+            params.push(reach.in_spans().into());
+            let texts = if tokens.any.is_empty() {
+                sql::IN_SPANS
+            } else {
+                params.push(any.into());
+                sql::IN_SPANS_WITH_ANY
+            };
+            params.extend(text[..asked].iter().map(|token| Value::from(u64::from(*token))));
+            texts[asked - 1]
+        };
         let wanted = wanted.clone();
         let map = move |row: &dyn Row| {
             let candidate =
                 row.get::<Option<u64>>(0)?.map(|_| Candidate::from_row(row, &wanted)).transpose()?;
-            Ok((candidate, row.get::<u64>(10)?, row.get::<u64>(11)? as usize))
+            Ok((candidate, row.get::<u64>(10)?, row.get::<u64>(11)?, row.get::<u64>(12)? as usize))
         };
         let rows = self.0.views().query(super::VIEW, sql, params, map).await?;
-        let (from, matched) = rows.first().map_or((0, 0), |(_, from, matched)| (*from, *matched));
+        let (from, to, matched) =
+            rows.first().map_or((0, 0, 0), |(_, from, to, matched)| (*from, *to, *matched));
         let candidates: Vec<_> = rows.into_iter().filter_map(|(candidate, ..)| candidate).collect();
-        Ok(Read { from, matched, more: candidates.len() == step, candidates })
+        Ok(Read { from, to, matched, more: candidates.len() == step, candidates })
     }
 }
 

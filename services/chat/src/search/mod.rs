@@ -119,7 +119,7 @@ impl Projection for SearchProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 5,
+            version: 6,
             sqlite: include_str!("../../migrations/sqlite/search.sql"),
             postgres: include_str!("../../migrations/postgres/search.sql"),
             tables: &[
@@ -187,8 +187,8 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
                 sqlite: "INSERT OR REPLACE INTO {p}search_tokens (rowid, tokens)
                     SELECT 2 * message + 1, tokens FROM {p}search_rewordings WHERE message = ?1",
                 postgres: concat!(
-                    "INSERT INTO {p}search_tokens (rowid, bucket, tokens) SELECT 2 * r.message + 1, m.bucket, r.tokens || ",
-                    sql::ranges!("(2 * r.message + 1)"),
+                    "INSERT INTO {p}search_tokens (rowid, bucket, tokens) SELECT 2 * r.message + 1, m.bucket, ",
+                    sql::as_indexed!("r.tokens", "(2 * r.message + 1)"),
                     " FROM {p}search_rewordings r JOIN {p}search_messages m ON m.position = r.message WHERE r.message = ?1
                     ON CONFLICT (rowid) DO UPDATE SET tokens = excluded.tokens"
                 ),

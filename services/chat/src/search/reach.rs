@@ -26,9 +26,15 @@ impl Reach {
     /// How many ranges one look names.
     const RANGES: u64 = 64;
 
-    /// The ranges it is measured in: the fine ones as long as these are few, for of the last range all that matches is read.
+    /// The ranges that it is measured in without a text: the fine ones as long as these are few, for of the last range all that
+    /// matches is read.
     pub(super) fn ranges(self) -> sql::Range {
         if self.0 <= Self::RANGES << sql::FINE.bits { sql::FINE } else { sql::COARSE }
+    }
+
+    /// How many rows it is with a text, each of whose tokens is asked for in each span.
+    pub(super) fn in_spans(self) -> u64 {
+        self.0.min(Self::RANGES << sql::SPAN_BITS)
     }
 }
 
@@ -190,6 +196,7 @@ mod tests {
         assert_eq!(after(50_000, 0, 50, 0.1), FINE, "but never less than a range");
         assert_eq!(Reach(FINE * 64).ranges(), sql::FINE);
         assert_eq!(Reach(FINE * 64 + 1).ranges(), sql::COARSE);
+        assert_eq!((Reach(FINE).in_spans(), Reach(FINE * 200).in_spans()), (FINE, FINE * 128));
     }
 
     #[test]

@@ -5,7 +5,9 @@ use cqrs_core::{ColumnKind, Together};
 /// Rows that lie next to each other and share a token, on PostgreSQL.
 ///
 /// A GIN index finds all rows that have the tokens asked for, in no order, and of a frequent word these are most of the log. So
-/// each row has a token for each of its ranges beside those of its message, and a search asks for the newest ranges first.
+/// each row has a token for each of its ranges beside those of its message, and a search without text asks for the newest ranges
+/// first. A token of the text is another one in each span of 16,384 positions: a search asks for those of the newest spans, and
+/// the index has nothing older, and nothing else, to go through.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Range {
     /// Each is this power of two rows long.
@@ -34,6 +36,34 @@ macro_rules! ranges {
 }
 pub(super) use ranges;
 
+/// What the tokens of a text are joined with (exclusive or) in the span `$span`, on PostgreSQL: another number for each span, of as
+/// many bits as a token. The first span has 0.
+macro_rules! mixed_with {
+    ($span:expr) => {
+        // Odd, so that no two of the first 2^28 spans have the same number.
+        concat!("((((", $span, ") & 268435455) * 40503073) & 268435455)::int")
+    };
+}
+
+/// How many rows a span has, as a power of two.
+pub(super) const SPAN_BITS: u32 = 15;
+pub(super) use mixed_with;
+
+/// On PostgreSQL: the tokens `$tokens` as the row `$row` has them. Those of conversations and senders, which no text has, stay.
+macro_rules! as_indexed {
+    ($tokens:literal, $row:literal) => {
+        concat!(
+            "(SELECT array_agg(CASE WHEN t < 268435456 THEN t # k ELSE t END) FROM (SELECT ",
+            $crate::search::sql::mixed_with!(concat!($row, " >> 15")),
+            " AS k OFFSET 0) span, unnest(",
+            $tokens,
+            ") t) || ",
+            $crate::search::sql::ranges!($row)
+        )
+    };
+}
+pub(super) use as_indexed;
+
 /// Takes messages in: the columns of [`super::IndexedMessage`], and the tokens.
 pub(super) static SENT: Together = Together {
     columns: &[
@@ -61,8 +91,8 @@ pub(super) static SENT: Together = Together {
            messages AS (
              INSERT INTO {p}search_messages (position, conversation, id, sender, type, content, reply_to, sent_at,
                edited_position, edited_at, bucket) SELECT c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 FROM sent)
-         INSERT INTO {p}search_tokens (rowid, bucket, tokens) SELECT 2 * c1, c11, c12::int[] || ",
-            ranges!("(2 * c1)"),
+         INSERT INTO {p}search_tokens (rowid, bucket, tokens) SELECT 2 * c1, c11, ",
+            as_indexed!("c12::int[]", "(2 * c1)"),
             " FROM sent ORDER BY c1"
         ),
         // What was just inserted waits in a list that every search would read, and goes from there into the index with much less
@@ -173,29 +203,31 @@ pub(super) const ANY: &str = newest!(
        ORDER BY i.position DESC"
 );
 
-/// On PostgreSQL: the newest ?4 rows before the row ?3 that have all of the tokens ?2 `$and_any`, in the ?6 rows before ?3 or
-/// before the end, or in the same ranges as these, of ?7 bits and the base ?8. ?5 is as it is on SQLite; what it leaves out is
-/// only counted. Each row says where the ranges begin, and how many rows in them have the tokens; there is one row at least.
+/// On PostgreSQL: the newest ?4 rows before the row ?3 that have all of the tokens ?2 `$and`, in the ?6 rows before ?3 or before
+/// the end, or in the same ranges as these, of `$bits` bits. ?5 is as it is on SQLite; what it leaves out is only counted. Each
+/// row says where the ranges begin and end, and how many rows in them have the tokens; there is one row at least.
 ///
 /// What is asked for stands in subqueries, so that the planner, which can't know it then, makes the same plan each time and
 /// soon makes it no more. Rows aren't compared by their key, lest it reads the newest and looks for the tokens in each; and each
 /// message's stay is a subquery of its own, lest it reads all of the viewer's for each.
-macro_rules! in_ranges {
-    ($and_any:literal) => {
+macro_rules! newest_before {
+    ($bits:expr, $($and:expr),+) => {
         concat!(
             "WITH b AS MATERIALIZED (
-               SELECT hi, (GREATEST(hi - ?6::bigint, 0) >> ?7::int) << ?7::int AS lo FROM (
+               SELECT hi, (GREATEST(hi - ?6::bigint, 0) >> ",
+            $bits,
+            ") << ",
+            $bits,
+            " AS lo FROM (
                  SELECT LEAST(?3::bigint, COALESCE((SELECT max(rowid) + 1 FROM {p}search_tokens), 0)) AS hi) newest),
              c AS MATERIALIZED (
                SELECT i.rowid, i.bucket FROM {p}search_tokens i
                WHERE i.tokens @> (SELECT ?2::int[])",
-            $and_any,
-            "    AND i.tokens && (SELECT array_agg((?8::bigint + (range & 536870911))::int)
-                   FROM b, generate_series(b.lo >> ?7::int, (b.hi - 1) >> ?7::int) range)
-                 AND i.rowid + 0 < (SELECT hi FROM b) AND i.rowid + 0 >= (SELECT lo FROM b))
+            $($and,)+
+            "    AND i.rowid + 0 < (SELECT hi FROM b) AND i.rowid + 0 >= (SELECT lo FROM b))
              SELECT c.rowid, ",
             message!(),
-            ", b.lo, (SELECT count(*) FROM c) FROM b LEFT JOIN (
+            ", b.lo, b.hi, (SELECT count(*) FROM c) FROM b LEFT JOIN (
                SELECT c.rowid FROM c WHERE get_byte((SELECT ?5::bytea), c.bucket) = 1
                ORDER BY c.rowid DESC LIMIT (SELECT ?4::bigint)) c ON true",
             message_at!("c.rowid / 2"),
@@ -206,8 +238,98 @@ macro_rules! in_ranges {
     };
 }
 
-/// Of all conversations.
+/// In ranges of ?7 bits and the base ?8.
+macro_rules! in_ranges {
+    ($and_any:literal) => {
+        newest_before!(
+            "?7::int",
+            " AND i.tokens && (SELECT array_agg((?8::bigint + (range & 536870911))::int)
+                FROM b, generate_series(b.lo >> ?7::int, (b.hi - 1) >> ?7::int) range)",
+            $and_any
+        )
+    };
+}
+
+/// Without a text, of all conversations.
 pub(super) const IN_RANGES: &str = in_ranges!("");
 
-/// Of those with any of the tokens ?9.
+/// Without a text, of those with any of the tokens ?9.
 pub(super) const IN_RANGES_WITH_ANY: &str = in_ranges!(" AND i.tokens && (SELECT ?9::int[])");
+
+/// With the token `$token` of a text in any of the spans.
+macro_rules! with_token {
+    ($token:literal) => {
+        concat!(
+            " AND i.tokens && (SELECT array_agg((",
+            $token,
+            "::bigint # ",
+            mixed_with!("span"),
+            ")::int) FROM b, generate_series(b.lo >> 15, (b.hi - 1) >> 15) span)"
+        )
+    };
+}
+
+/// In one of the conversations whose tokens are ?7.
+macro_rules! with_any {
+    () => {
+        " AND i.tokens && (SELECT ?7::int[])"
+    };
+}
+
+/// In spans, with a text's tokens.
+macro_rules! in_spans {
+    ($($and:expr),+) => {
+        newest_before!("15", $($and),+)
+    };
+}
+
+/// How many of a text's tokens are looked for in the index at most.
+pub(super) const MOST_TOKENS: usize = 6;
+
+/// With as many tokens of a text as the place says: ?7 and on. Of all conversations.
+pub(super) const IN_SPANS: [&str; MOST_TOKENS] = [
+    in_spans!(with_token!("?7")),
+    in_spans!(with_token!("?7"), with_token!("?8")),
+    in_spans!(with_token!("?7"), with_token!("?8"), with_token!("?9")),
+    in_spans!(with_token!("?7"), with_token!("?8"), with_token!("?9"), with_token!("?10")),
+    in_spans!(
+        with_token!("?7"),
+        with_token!("?8"),
+        with_token!("?9"),
+        with_token!("?10"),
+        with_token!("?11")
+    ),
+    in_spans!(
+        with_token!("?7"),
+        with_token!("?8"),
+        with_token!("?9"),
+        with_token!("?10"),
+        with_token!("?11"),
+        with_token!("?12")
+    ),
+];
+
+/// The same, with any of the tokens ?7; those of the text from ?8 on.
+pub(super) const IN_SPANS_WITH_ANY: [&str; MOST_TOKENS] = [
+    in_spans!(with_any!(), with_token!("?8")),
+    in_spans!(with_any!(), with_token!("?8"), with_token!("?9")),
+    in_spans!(with_any!(), with_token!("?8"), with_token!("?9"), with_token!("?10")),
+    in_spans!(with_any!(), with_token!("?8"), with_token!("?9"), with_token!("?10"), with_token!("?11")),
+    in_spans!(
+        with_any!(),
+        with_token!("?8"),
+        with_token!("?9"),
+        with_token!("?10"),
+        with_token!("?11"),
+        with_token!("?12")
+    ),
+    in_spans!(
+        with_any!(),
+        with_token!("?8"),
+        with_token!("?9"),
+        with_token!("?10"),
+        with_token!("?11"),
+        with_token!("?12"),
+        with_token!("?13")
+    ),
+];

@@ -1,7 +1,7 @@
 //! What a message is indexed under: the tokens of its text, of its conversation, and of its sender. Both stores keep them as they
 //! are: a term of SQLite's FTS5, an integer of PostgreSQL's GIN.
 
-use parlor_text::Token;
+use parlor_text::{TOKEN_BITS, Token};
 use uuid::Uuid;
 
 /// The tokens of a message, as [`written`].
@@ -13,12 +13,20 @@ pub(super) fn of_message(conversation: Uuid, sender: Uuid, content: &str) -> Str
 
 /// The token of a conversation.
 pub(super) fn of_conversation(conversation: Uuid) -> Token {
-    parlor_text::token([1].into_iter().chain(conversation.into_bytes()))
+    NOT_OF_TEXT | parlor_text::token([1].into_iter().chain(conversation.into_bytes()))
 }
 
 /// The token of a sender.
 pub(super) fn of_sender(sender: Uuid) -> Token {
-    parlor_text::token([2].into_iter().chain(sender.into_bytes()))
+    NOT_OF_TEXT | parlor_text::token([2].into_iter().chain(sender.into_bytes()))
+}
+
+/// Beyond all tokens of texts.
+const NOT_OF_TEXT: Token = 1 << TOKEN_BITS;
+
+/// Whether a token is one of a text.
+pub(super) fn is_of_text(token: Token) -> bool {
+    token < NOT_OF_TEXT
 }
 
 /// As PostgreSQL writes an array; to FTS5, all but the digits only separates.
@@ -39,6 +47,6 @@ mod tests {
 
     #[test]
     fn conversations_stay_as_stored_indexes_have_them() {
-        assert_eq!(of_conversation(Uuid::from_u128(7)), 171_726_718);
+        assert_eq!(of_conversation(Uuid::from_u128(7)), 171_726_718 + (1 << 28));
     }
 }

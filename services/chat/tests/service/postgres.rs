@@ -67,7 +67,10 @@ async fn a_search_goes_from_range_to_range_of_a_long_log_and_leaves_nothing_out(
     // As if 8,000 messages of others lay between each two of them.
     for stretched in [
         "UPDATE {p}search_messages SET position = position * 8000 RETURNING position",
-        "UPDATE {p}search_tokens SET rowid = rowid * 8000, tokens = trim_array(tokens, 2)
+        // The tokens of texts are those of the first span until then, as they are.
+        "UPDATE {p}search_tokens SET rowid = rowid * 8000, tokens = ARRAY(
+             SELECT CASE WHEN t < 268435456 THEN t # ((rowid * 8000 >> 15) * 40503073 & 268435455)::int ELSE t END
+             FROM unnest(trim_array(tokens, 2)) t)
            || ARRAY[(536870912 + (rowid * 8000 >> 14))::int, (1073741824 + (rowid * 8000 >> 18))::int] RETURNING rowid",
     ] {
         let row = |row: &dyn Row| row.get::<u64>(0);
