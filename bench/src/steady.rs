@@ -1,5 +1,5 @@
-//! Steady load (H6): nine reads for each message sent, in an open loop at 70 % of what a closed loop reaches, for minutes; latencies from
-//! when each request was due, and memory meanwhile.
+//! Steady load (H6): nine reads for each message sent, in an open loop at 70 % of what a closed loop of the same people reaches, for
+//! minutes; latencies from when each request was due, and memory meanwhile.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,9 +15,9 @@ use crate::load::{Bench, usual};
 use crate::results::{Check, Part, Row};
 use crate::server::{Server, resident_kib};
 
-/// Connections of the closed loop; the open loop has more, so that it needn't wait for one.
-const CLIENTS: usize = 32;
-const OPEN: usize = 128;
+/// Connections, each of another person: so many that the open loop needn't wait for one. The closed loop has the same, for
+/// what one person reads again is remembered: fewer people reach more.
+const CLIENTS: usize = 128;
 /// What share of the maximum is steady.
 const SHARE: f64 = 0.70;
 /// By how much memory may have grown between the second fifth of the time and the last, and be called flat.
@@ -37,13 +37,13 @@ pub(crate) async fn run(options: Steady) -> anyhow::Result<()> {
 
     let rate = most.per_second() * SHARE;
     let duration = Duration::from_secs(options.minutes * 60).max(common.duration());
-    let mut load = bench.closed(mix, OPEN, duration);
+    let mut load = bench.closed(mix, CLIENTS, duration);
     load.pace = Pace::Open { rate };
     let memory = Memory::watch(bench.server.process());
     let (outcome, cpu) = bench.load(load).await?;
     let memory = memory.stop().await?;
     let work = format!("90 % reads, 10 % messages, open loop at {rate:.0} a second");
-    part.add(Row::new(&work, "SQLite", OPEN, &outcome, cpu));
+    part.add(Row::new(&work, "SQLite", CLIENTS, &outcome, cpu));
     let (all, minutes) = (outcome.all(), duration.as_secs_f64() / 60.0);
     let work = format!("90/10 at 70 % of the maximum, {minutes:.1} minutes");
     part.check(Check::at_most("H6", &work, "ms p99", millis(&all.latencies, 0.99), 20.0));

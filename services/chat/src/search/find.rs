@@ -309,12 +309,15 @@ impl Search {
             }
         } else {
             params.push(reach.in_spans().into());
-            let texts = if tokens.any.is_empty() {
-                sql::IN_SPANS
-            } else {
-                params.push(any.into());
-                sql::IN_SPANS_WITH_ANY
+            let texts = match (reach.is_short(), tokens.any.is_empty()) {
+                (true, true) => sql::IN_FINE_RANGES,
+                (true, false) => sql::IN_FINE_RANGES_WITH_ANY,
+                (false, true) => sql::IN_SPANS,
+                (false, false) => sql::IN_SPANS_WITH_ANY,
             };
+            if !tokens.any.is_empty() {
+                params.push(any.into());
+            }
             params.extend(text[..asked].iter().map(|token| Value::from(u64::from(*token))));
             texts[asked - 1]
         };

@@ -32,6 +32,11 @@ impl Reach {
         if self.0 <= Self::RANGES << sql::FINE.bits { sql::FINE } else { sql::COARSE }
     }
 
+    /// Whether it is no longer than a span.
+    pub(super) fn is_short(self) -> bool {
+        self.0 <= 1 << sql::SPAN_BITS
+    }
+
     /// How many rows it is with a text, each of whose tokens is asked for in each span.
     pub(super) fn in_spans(self) -> u64 {
         self.0.min(Self::RANGES << sql::SPAN_BITS)
@@ -196,6 +201,7 @@ mod tests {
         assert_eq!(after(50_000, 0, 50, 0.1), FINE, "but never less than a range");
         assert_eq!(Reach(FINE * 64).ranges(), sql::FINE);
         assert_eq!(Reach(FINE * 64 + 1).ranges(), sql::COARSE);
+        assert!(Reach::default().is_short() && !Reach(FINE * 3).is_short());
         assert_eq!((Reach(FINE).in_spans(), Reach(FINE * 200).in_spans()), (FINE, FINE * 128));
     }
 

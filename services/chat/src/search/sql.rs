@@ -276,60 +276,69 @@ macro_rules! with_any {
     };
 }
 
-/// In spans, with a text's tokens.
-macro_rules! in_spans {
-    ($($and:expr),+) => {
-        newest_before!("15", $($and),+)
+/// In the fine ranges, whose tokens are in the lists of all rows: worth it where these are few.
+macro_rules! in_fine_ranges {
+    () => {
+        " AND i.tokens && (SELECT array_agg((536870912 + (range & 536870911))::int)
+            FROM b, generate_series(b.lo >> 14, (b.hi - 1) >> 14) range)"
+    };
+}
+
+/// With one of a text's tokens, with two, and so on.
+macro_rules! by_tokens {
+    ($bits:literal, $and:expr, $one:literal $two:literal $three:literal $four:literal $five:literal $six:literal) => {
+        [
+            newest_before!($bits, $and, with_token!($one)),
+            newest_before!($bits, $and, with_token!($one), with_token!($two)),
+            newest_before!($bits, $and, with_token!($one), with_token!($two), with_token!($three)),
+            newest_before!(
+                $bits,
+                $and,
+                with_token!($one),
+                with_token!($two),
+                with_token!($three),
+                with_token!($four)
+            ),
+            newest_before!(
+                $bits,
+                $and,
+                with_token!($one),
+                with_token!($two),
+                with_token!($three),
+                with_token!($four),
+                with_token!($five)
+            ),
+            newest_before!(
+                $bits,
+                $and,
+                with_token!($one),
+                with_token!($two),
+                with_token!($three),
+                with_token!($four),
+                with_token!($five),
+                with_token!($six)
+            ),
+        ]
     };
 }
 
 /// How many of a text's tokens are looked for in the index at most.
 pub(super) const MOST_TOKENS: usize = 6;
 
-/// With as many tokens of a text as the place says: ?7 and on. Of all conversations.
-pub(super) const IN_SPANS: [&str; MOST_TOKENS] = [
-    in_spans!(with_token!("?7")),
-    in_spans!(with_token!("?7"), with_token!("?8")),
-    in_spans!(with_token!("?7"), with_token!("?8"), with_token!("?9")),
-    in_spans!(with_token!("?7"), with_token!("?8"), with_token!("?9"), with_token!("?10")),
-    in_spans!(
-        with_token!("?7"),
-        with_token!("?8"),
-        with_token!("?9"),
-        with_token!("?10"),
-        with_token!("?11")
-    ),
-    in_spans!(
-        with_token!("?7"),
-        with_token!("?8"),
-        with_token!("?9"),
-        with_token!("?10"),
-        with_token!("?11"),
-        with_token!("?12")
-    ),
-];
+/// Statements by how many tokens of a text they are about, from one on.
+type ByTokens = [&'static str; MOST_TOKENS];
 
-/// The same, with any of the tokens ?7; those of the text from ?8 on.
-pub(super) const IN_SPANS_WITH_ANY: [&str; MOST_TOKENS] = [
-    in_spans!(with_any!(), with_token!("?8")),
-    in_spans!(with_any!(), with_token!("?8"), with_token!("?9")),
-    in_spans!(with_any!(), with_token!("?8"), with_token!("?9"), with_token!("?10")),
-    in_spans!(with_any!(), with_token!("?8"), with_token!("?9"), with_token!("?10"), with_token!("?11")),
-    in_spans!(
-        with_any!(),
-        with_token!("?8"),
-        with_token!("?9"),
-        with_token!("?10"),
-        with_token!("?11"),
-        with_token!("?12")
-    ),
-    in_spans!(
-        with_any!(),
-        with_token!("?8"),
-        with_token!("?9"),
-        with_token!("?10"),
-        with_token!("?11"),
-        with_token!("?12"),
-        with_token!("?13")
-    ),
-];
+/// With the tokens ?7 and on of a text, in whole spans. Of all conversations.
+pub(super) const IN_SPANS: ByTokens = by_tokens!("15", "", "?7" "?8" "?9" "?10" "?11" "?12");
+
+/// The same, in fine ranges: of the frequent, a span has more than a page needs.
+pub(super) const IN_FINE_RANGES: ByTokens =
+    by_tokens!("14", in_fine_ranges!(), "?7" "?8" "?9" "?10" "?11" "?12");
+
+/// In whole spans, with any of the tokens ?7; those of the text from ?8 on.
+pub(super) const IN_SPANS_WITH_ANY: ByTokens =
+    by_tokens!("15", with_any!(), "?8" "?9" "?10" "?11" "?12" "?13");
+
+/// The same, in fine ranges.
+pub(super) const IN_FINE_RANGES_WITH_ANY: ByTokens =
+    by_tokens!("14", concat!(with_any!(), in_fine_ranges!()), "?8" "?9" "?10" "?11" "?12" "?13");
