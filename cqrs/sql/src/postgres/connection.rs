@@ -88,7 +88,7 @@ impl Connection {
         patience: Duration,
         until: Instant,
     ) -> Self {
-        Self {
+        let connection = Self {
             held: Some(held),
             tls,
             patience,
@@ -96,6 +96,17 @@ impl Connection {
             pending: AtomicUsize::new(0),
             in_transaction: AtomicBool::new(false),
             session,
+        };
+        connection.forget_many();
+        connection
+    }
+
+    /// Each rebuilt view has tables of its own, so that there is no end of texts. They are forgotten between operations and never
+    /// within one: what was prepared to be sent in order must still be when it is sent.
+    fn forget_many(&self) {
+        let cache = &self.wrapper().statement_cache;
+        if cache.size() > PREPARED {
+            cache.clear();
         }
     }
 
@@ -108,9 +119,10 @@ impl Connection {
         self.held.as_ref().expect("held until it is dropped").client()
     }
 
-    /// Counts the time from now on.
+    /// Begins another operation, with as much time from now on.
     pub(crate) fn restart(&mut self) {
         self.until = Instant::now() + self.patience;
+        self.forget_many();
     }
 
     /// Whether nothing can be asked of it any more.
@@ -157,12 +169,7 @@ impl Connection {
         if !self.session.is_own {
             return Ok(None);
         }
-        let client = self.wrapper();
-        // Each rebuilt view has tables of its own, so that there is no end of texts.
-        if client.statement_cache.size() > PREPARED {
-            client.statement_cache.clear();
-        }
-        client.prepare_typed_cached(sql, types).await.map(Some)
+        self.wrapper().prepare_typed_cached(sql, types).await.map(Some)
     }
 
     /// Prepares a statement, if it stays prepared. Of requests that are polled together, one that is prepared first would be
@@ -254,7 +261,7 @@ impl Connection {
         }
         match futures::future::join(requests, self.commit()).await {
             (Ok(()), Ok(())) => Ok(()),
-            // No answer in time says nothing of what came of it.
+            // No answer in time says nothing of what came of it; some that pass are a no, which isn't told apart here.
             (Err(error @ StoreError::Unavailable(_)), _) | (_, Err(error)) => {
                 Err(CommitFailed::Unknown(error))
             }
@@ -272,8 +279,8 @@ impl Connection {
     }
 }
 
-/// How many statements a connection keeps prepared at most.
-const PREPARED: usize = 500;
+/// How many statements a connection keeps prepared from one operation to the next.
+pub(super) const PREPARED: usize = 500;
 
 fn types(params: &[Param<'_>]) -> Vec<Type> {
     params.iter().map(|(_, of)| of.clone()).collect()

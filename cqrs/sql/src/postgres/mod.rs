@@ -1,7 +1,7 @@
 //! PostgreSQL: connections as Parlor wants them, and the log on them.
 //!
-//! Nothing depends on a database session: nothing is set but for a transaction, no lock outlives one, and statements are kept
-//! prepared only where the session is seen to be the connection's own. A pooler in transaction mode may therefore stand
+//! Nothing depends on a database session: no lock outlives a transaction, and only where a session is seen to be the connection's
+//! own are statements kept prepared and settings made for more than a transaction. A pooler in transaction mode may therefore stand
 //! between.
 
 mod at_once;

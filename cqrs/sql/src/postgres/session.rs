@@ -120,6 +120,7 @@ impl Connect for Sessions {
 mod tests {
     use cqrs_core::StoreError;
 
+    use crate::postgres::connection::PREPARED;
     use crate::postgres::{Connection, Pool};
     use crate::testing::{PGBOUNCER_URL, POSTGRES_URL};
 
@@ -148,6 +149,20 @@ mod tests {
             }
             assert_eq!(prepared(&connection).await, 1);
         }
+    }
+
+    #[tokio::test]
+    async fn what_an_operation_prepared_stays_to_its_end_however_much_it_is() {
+        let Some(pool) = pool(POSTGRES_URL) else { return };
+        let connection = pool.get().await.expect("the server takes connections");
+        let many = PREPARED + 2;
+        for n in 0..many {
+            connection.prepare(&format!("SELECT {n}"), &[]).await.expect("it can be prepared");
+        }
+        assert_eq!(prepared(&connection).await, many as i64);
+        drop(connection);
+        let next = pool.get().await.expect("the same connection");
+        assert_eq!(prepared(&next).await, 0, "the next operation begins with few");
     }
 
     #[tokio::test]

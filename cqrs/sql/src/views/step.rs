@@ -71,7 +71,7 @@ struct Waiting {
 /// The steps that wait, and where they are taken on PostgreSQL.
 pub(super) struct Steps {
     queue: Mutex<Queue>,
-    sessions: Option<postgres::Sessions>,
+    sessions: Option<postgres::StepSessions>,
 }
 
 #[derive(Default)]
@@ -85,7 +85,7 @@ impl Steps {
     /// For views that are kept there, if they are kept at all.
     pub(super) fn of(kept: Option<&Backend>) -> Result<Self, StoreError> {
         let sessions = match kept {
-            Some(Backend::Postgres { pool, schema }) => Some(postgres::Sessions::new(pool, schema)?),
+            Some(Backend::Postgres { pool, schema }) => Some(postgres::StepSessions::new(pool, schema)?),
             _ => None,
         };
         Ok(Self { queue: Mutex::default(), sessions })

@@ -42,7 +42,7 @@ CREATE TABLE {p}search_rewordings (
 CREATE TABLE {p}search_tokens (
   rowid BIGINT PRIMARY KEY,
   bucket INTEGER NOT NULL, -- of the conversation
-  tokens INTEGER[] NOT NULL -- of the message, and of the ranges that the row is in
+  tokens INTEGER[] NOT NULL -- of the message, those of its text as its span has them; and of the ranges that the row is in
 );
 -- The list of what isn't in the index yet, which every search reads, is emptied with each step that fills it.
 CREATE INDEX {p}search_tokens_index ON {p}search_tokens USING gin (tokens) WITH (gin_pending_list_limit = 16384);

@@ -37,6 +37,9 @@ pub struct Found {
 /// it and the place to go on from, and never a request that takes long.
 const MOST_CANDIDATES: usize = 8_000;
 
+/// How many times one request looks at PostgreSQL's index: 16 million positions back, if nothing matches there.
+const MOST_LOOKS: usize = 16;
+
 /// How many conversations of one person are told apart by their buckets; who is in more looks at all messages.
 const MOST_LISTED: usize = 20_000;
 
@@ -174,8 +177,8 @@ impl Search {
         let question = Question::new(&tokens.all, tokens.within.size);
         let mut reach = self.1.first(question, limit + 1);
         let mut brought = Yield::default();
-        let mut looked_at = 0;
-        while looked_at < MOST_CANDIDATES && before > 1 {
+        let (mut looked_at, mut looks) = (0, 0);
+        while looked_at < MOST_CANDIDATES && looks < MOST_LOOKS && before > 1 {
             let missing = limit + 1 - found.messages.len();
             let read = match self.0.views().dialect() {
                 Dialect::Sqlite => self.newest(viewer, &tokens, &wanted, before, missing).await?,
@@ -191,6 +194,7 @@ impl Search {
                 }
             };
             looked_at += read.matched;
+            looks += 1;
             for candidate in read.candidates {
                 before = candidate.row;
                 let Some(message) = candidate.message else { continue };

@@ -1,6 +1,7 @@
 //! The view `search`: what was said, by the few neighbouring characters in it, and who may find it.
 //!
-//! `parlor_text` folds texts and numbers what is in them, so that both stores index the same and know nothing of scripts. The index proposes messages that have all tokens of a query; what a caller may see of each decides
+//! `parlor_text` folds texts and numbers what is in them, so that both stores index the same and know nothing of scripts. The index
+//! proposes messages that have all tokens of a query (on PostgreSQL, six of its text); what a caller may see of each decides
 //! ([`Search::find`]). Two more tokens of a message name its conversation and its sender, so that a search in few
 //! conversations reads little of what all the others say.
 //!

@@ -21,7 +21,7 @@ impl Default for Reach {
 impl Reach {
     /// How many rows that match one look is to find at most: each costs PostgreSQL a microsecond or less.
     const MATCHES: u64 = 1_000;
-    /// How much further one look reaches than the one before.
+    /// How much further one look reaches than all before it.
     const MOST_GROWTH: u64 = 64;
     /// How many ranges one look names.
     const RANGES: u64 = 64;
@@ -113,8 +113,8 @@ impl Question {
 /// How many questions are remembered: some hundred kilobytes.
 const REMEMBERED: usize = 4_096;
 
-/// Who is in more conversations than the last of them has in mind sees all but everything.
-const CLASSES: usize = 16;
+/// Classes of people: conversations are counted up to 20,001 ([`super::find`]).
+const CLASSES: usize = 15;
 
 /// How many candidates one look takes at most: each is a few look-ups.
 const MOST_TAKEN: usize = 1_000;

@@ -1,5 +1,5 @@
-//! What a message is indexed under: the tokens of its text, of its conversation, and of its sender. Both stores keep them as they
-//! are: a term of SQLite's FTS5, an integer of PostgreSQL's GIN.
+//! What a message is indexed under: the tokens of its text, of its conversation, and of its sender. A term of
+//! SQLite's FTS5 as they are, an integer of PostgreSQL's GIN: those of a text are others there in each span ([`super::sql`]).
 
 use parlor_text::{TOKEN_BITS, Token};
 use uuid::Uuid;

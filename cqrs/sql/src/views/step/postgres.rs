@@ -22,14 +22,14 @@ const STEPS: i32 = 7_305_807;
 const SHARED_PATIENCE: &str = "set_config('lock_timeout', '200', true)";
 
 /// Where steps are taken: in sessions of their own, which have from the start what else each step would have to say.
-pub(super) struct Sessions {
+pub(super) struct StepSessions {
     pool: Pool,
     /// Beside the limits that each transaction has.
     settings: Settings,
     schema: String,
 }
 
-impl Sessions {
+impl StepSessions {
     pub(super) fn new(pool: &Pool, schema: &str) -> Result<Self, StoreError> {
         let settings = Settings::by_keys()
             .with(STANDSTILL, STANDS_STILL.as_millis())
@@ -40,14 +40,17 @@ impl Sessions {
     }
 
     async fn get(&self) -> Result<Connection, StoreError> {
-        self.pool.get_for(BACKGROUND).await
+        let mut client = self.pool.get_for(BACKGROUND).await?;
+        // Waiting for it takes no time from the step.
+        client.restart();
+        Ok(client)
     }
 }
 
 type Results = Vec<Result<(), StepError>>;
 
 impl Taker {
-    pub(super) async fn take_on_postgres(&mut self, sessions: &Sessions) {
+    pub(super) async fn take_on_postgres(&mut self, sessions: &StepSessions) {
         while let Some(mut steps) = self.next() {
             // Locks are taken in the same order by all processes.
             steps.sort_by_key(|waiting| waiting.name);
@@ -99,7 +102,7 @@ impl Sent<'_> {
 }
 
 impl Views {
-    async fn take_one_on_postgres(&self, sessions: &Sessions, step: &Waiting) -> Result<(), StepError> {
+    async fn take_one_on_postgres(&self, sessions: &StepSessions, step: &Waiting) -> Result<(), StepError> {
         let client = sessions.get().await?;
         let results = self.take_all_on_postgres(sessions, &client, std::slice::from_ref(step)).await?;
         results.into_iter().next().unwrap_or(Ok(()))
@@ -108,7 +111,7 @@ impl Views {
     /// Takes steps in one transaction: all, except those of views that aren't where they start from.
     async fn take_all_on_postgres(
         &self,
-        sessions: &Sessions,
+        sessions: &StepSessions,
         client: &Connection,
         steps: &[Waiting],
     ) -> Result<Results, StepError> {
@@ -121,7 +124,7 @@ impl Views {
 
     async fn transaction(
         &self,
-        sessions: &Sessions,
+        sessions: &StepSessions,
         client: &Connection,
         steps: &[Waiting],
     ) -> Result<Results, StepError> {
