@@ -37,7 +37,7 @@ pub struct Found {
 /// it and the place to go on from, and never a request that takes long.
 const MOST_CANDIDATES: usize = 8_000;
 
-/// How many times one request looks at PostgreSQL's index: 16 million positions back, if nothing matches there.
+/// How many times one request looks at PostgreSQL's index: 16 million positions back for one token, if nothing matches there.
 const MOST_LOOKS: usize = 16;
 
 /// How many conversations of one person are told apart by their buckets; who is in more looks at all messages.
@@ -312,7 +312,7 @@ impl Search {
                 sql::IN_RANGES_WITH_ANY
             }
         } else {
-            params.push(reach.in_spans().into());
+            params.push(reach.in_spans(asked).into());
             let texts = match (reach.is_short(), tokens.any.is_empty()) {
                 (true, true) => sql::IN_FINE_RANGES,
                 (true, false) => sql::IN_FINE_RANGES_WITH_ANY,

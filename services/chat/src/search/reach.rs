@@ -37,9 +37,12 @@ impl Reach {
         self.0 <= 1 << sql::SPAN_BITS
     }
 
-    /// How many rows it is with a text, each of whose tokens is asked for in each span.
-    pub(super) fn in_spans(self) -> u64 {
-        self.0.min(Self::RANGES << sql::SPAN_BITS)
+    /// How many rows it is with so many tokens of a text, each of which is asked for in each span: GIN goes through all of what may
+    /// be instead of each other, for each token and each row that has any of them.
+    pub(super) fn in_spans(self, tokens: usize) -> u64 {
+        let tokens = tokens.max(1) as u64;
+        let spans = (Self::RANGES / (tokens * tokens)).max(8);
+        self.0.min(spans << sql::SPAN_BITS)
     }
 }
 
@@ -202,7 +205,8 @@ mod tests {
         assert_eq!(Reach(FINE * 64).ranges(), sql::FINE);
         assert_eq!(Reach(FINE * 64 + 1).ranges(), sql::COARSE);
         assert!(Reach::default().is_short() && !Reach(FINE * 3).is_short());
-        assert_eq!((Reach(FINE).in_spans(), Reach(FINE * 200).in_spans()), (FINE, FINE * 128));
+        assert_eq!((Reach(FINE).in_spans(1), Reach(FINE * 200).in_spans(1)), (FINE, FINE * 128));
+        assert_eq!((Reach(FINE * 200).in_spans(2), Reach(FINE * 200).in_spans(6)), (FINE * 32, FINE * 16));
     }
 
     #[test]
