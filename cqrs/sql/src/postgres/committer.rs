@@ -216,7 +216,8 @@ impl Transaction<'_> {
         } else {
             connection.execute(&statements.insert_ledger, &ledger_params).right_future()
         };
-        connection.commit_with(try_join3(set_head, insert_events, insert_ledger).map_ok(drop)).await
+        let writes = try_join3(set_head, insert_events, insert_ledger).map_ok(drop);
+        connection.commit_with(Box::pin(writes)).await
     }
 
     async fn write_claims(&self, plan: &Plan) -> Result<(), StoreError> {

@@ -7,6 +7,7 @@ use std::time::Duration;
 use cqrs_core::StoreError;
 use deadpool_postgres::{ClientWrapper, Object};
 use futures::TryFutureExt as _;
+use futures::future::BoxFuture;
 use tokio::time::Instant;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::types::{ToSql, Type};
@@ -252,10 +253,9 @@ impl Connection {
     /// They are sent at the first poll if their statements are [prepared](Self::prepare).
     pub(crate) async fn commit_with(
         &self,
-        requests: impl Future<Output = Result<(), StoreError>>,
+        mut requests: BoxFuture<'_, Result<(), StoreError>>,
     ) -> Result<(), CommitFailed> {
-        let mut requests = std::pin::pin!(requests);
-        if let Poll::Ready(done) = futures::poll!(requests.as_mut()) {
+        if let Poll::Ready(done) = futures::poll!(&mut requests) {
             done.map_err(CommitFailed::Before)?;
             return self.commit().await.map_err(CommitFailed::Unknown);
         }

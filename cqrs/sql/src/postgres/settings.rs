@@ -35,7 +35,7 @@ impl Settings {
     }
 
     /// These, and one more, which goes before.
-    pub(crate) fn with(self, name: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn with(self, name: &'static str, value: &impl ToString) -> Self {
         self.and(Self(vec![(name, value.to_string())]))
     }
 
@@ -76,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_last_that_is_said_of_a_setting_holds() {
-        let settings = Settings::limits(Duration::from_secs(3)).with(STANDSTILL, 200);
+        let settings = Settings::limits(Duration::from_secs(3)).with(STANDSTILL, &200);
         let (once, local) = (settings.for_session(), settings.for_transaction());
         assert_eq!(
             once,
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_value_with_blanks_is_one_option() {
-        let settings = Settings(Vec::new()).with("search_path", "\"odd \\ name\"");
+        let settings = Settings(Vec::new()).with("search_path", &"\"odd \\ name\"");
         assert_eq!(settings.options(), " -c search_path=\"odd\\ \\\\\\ name\"");
     }
 }

@@ -79,8 +79,8 @@ impl Side {
             Backend::Postgres { pool, schema } => {
                 let pool = pool.clone();
                 let settings = Settings::default()
-                    .with(STANDSTILL, STANDS_STILL.as_millis())
-                    .with("search_path", quoted(schema));
+                    .with(STANDSTILL, &STANDS_STILL.as_millis())
+                    .with("search_path", &quoted(schema));
                 // A task of its own: were the caller dropped half-way, the connection would go back to the pool with
                 // the transaction open.
                 let run = async move {

@@ -32,8 +32,8 @@ pub(super) struct StepSessions {
 impl StepSessions {
     pub(super) fn new(pool: &Pool, schema: &str) -> Result<Self, StoreError> {
         let settings = Settings::by_keys()
-            .with(STANDSTILL, STANDS_STILL.as_millis())
-            .with("search_path", quoted(schema));
+            .with(STANDSTILL, &STANDS_STILL.as_millis())
+            .with("search_path", &quoted(schema));
         let from_start = Settings::limits(BACKGROUND).and(settings.clone());
         let pool = pool.another(AT_ONCE, BACKGROUND, &from_start)?;
         Ok(Self { pool, settings, schema: schema.to_owned() })
@@ -166,7 +166,7 @@ impl Views {
             let run = client.execute(sql, &sent.params()).await;
             run.map_err(|error| in_statement(error, sql))
         });
-        client.commit_with(try_join_all(runs).map_ok(drop)).await?;
+        client.commit_with(Box::pin(try_join_all(runs).map_ok(drop))).await?;
         let result = |moved: u64| if moved > 0 { Ok(()) } else { Err(StepError::Moved) };
         Ok(moved.into_iter().map(result).collect())
     }
