@@ -17,9 +17,16 @@ use uuid::Uuid;
 use super::side::Backend;
 use super::{Views, prefix};
 use crate::dialect::{resolve, sqlite_error};
+use crate::postgres::log::quoted;
+use crate::postgres::{STANDSTILL, Settings};
 
 /// A process that is stopped in the middle of a step keeps its locks no longer than its lease.
-pub(super) const STANDS_STILL: Duration = Duration::from_secs(2);
+const STANDS_STILL: Duration = Duration::from_secs(2);
+
+/// What a transaction on PostgreSQL that changes the views in `schema` has set, beside its limits.
+pub(super) fn settings(schema: &str) -> Settings {
+    Settings::default().with(STANDSTILL, &STANDS_STILL.as_millis()).with("search_path", &quoted(schema))
+}
 
 /// How many statements the steps that share a transaction have at most: who has few needn't wait for those with many.
 const SHARED: usize = 256;

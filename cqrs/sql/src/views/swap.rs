@@ -5,10 +5,9 @@ use tokio_postgres::types::Type;
 use uuid::Uuid;
 
 use super::side::{Backend, Side};
-use super::step::STANDS_STILL;
+use super::step::settings;
 use crate::dialect::sqlite_error;
-use crate::postgres::log::quoted;
-use crate::postgres::{BACKGROUND, STANDSTILL, Settings};
+use crate::postgres::BACKGROUND;
 use crate::sqlite;
 
 /// How far one generation of a view has come in one source.
@@ -78,9 +77,7 @@ impl Side {
             }
             Backend::Postgres { pool, schema } => {
                 let pool = pool.clone();
-                let settings = Settings::default()
-                    .with(STANDSTILL, &STANDS_STILL.as_millis())
-                    .with("search_path", &quoted(schema));
+                let settings = settings(schema);
                 // A task of its own: were the caller dropped half-way, the connection would go back to the pool with
                 // the transaction open.
                 let run = async move {

@@ -284,40 +284,23 @@ macro_rules! in_fine_ranges {
     };
 }
 
+/// With these tokens of a text.
+macro_rules! with_tokens {
+    ($bits:literal, $and:expr, $($token:literal),+) => {
+        newest_before!($bits, $and, $(with_token!($token)),+)
+    };
+}
+
 /// With one of a text's tokens, with two, and so on.
 macro_rules! by_tokens {
     ($bits:literal, $and:expr, $one:literal $two:literal $three:literal $four:literal $five:literal $six:literal) => {
         [
-            newest_before!($bits, $and, with_token!($one)),
-            newest_before!($bits, $and, with_token!($one), with_token!($two)),
-            newest_before!($bits, $and, with_token!($one), with_token!($two), with_token!($three)),
-            newest_before!(
-                $bits,
-                $and,
-                with_token!($one),
-                with_token!($two),
-                with_token!($three),
-                with_token!($four)
-            ),
-            newest_before!(
-                $bits,
-                $and,
-                with_token!($one),
-                with_token!($two),
-                with_token!($three),
-                with_token!($four),
-                with_token!($five)
-            ),
-            newest_before!(
-                $bits,
-                $and,
-                with_token!($one),
-                with_token!($two),
-                with_token!($three),
-                with_token!($four),
-                with_token!($five),
-                with_token!($six)
-            ),
+            with_tokens!($bits, $and, $one),
+            with_tokens!($bits, $and, $one, $two),
+            with_tokens!($bits, $and, $one, $two, $three),
+            with_tokens!($bits, $and, $one, $two, $three, $four),
+            with_tokens!($bits, $and, $one, $two, $three, $four, $five),
+            with_tokens!($bits, $and, $one, $two, $three, $four, $five, $six),
         ]
     };
 }

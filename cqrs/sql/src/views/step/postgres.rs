@@ -8,10 +8,10 @@ use futures::future::{join_all, try_join, try_join_all};
 use tokio_postgres::types::Type;
 
 use super::rows::{Array, alike, arrays, table};
-use super::{AT_ONCE, STANDS_STILL, StepError, Taker, Waiting, in_statement};
+use super::{AT_ONCE, StepError, Taker, Waiting, in_statement, settings};
 use crate::leases::held_sql;
 use crate::postgres::log::quoted;
-use crate::postgres::{BACKGROUND, CommitFailed, Connection, Param, Pool, STANDSTILL, Settings};
+use crate::postgres::{BACKGROUND, CommitFailed, Connection, Param, Pool, Settings};
 use crate::value::{ToPostgres, postgres_params};
 use crate::views::Views;
 
@@ -31,9 +31,7 @@ pub(super) struct StepSessions {
 
 impl StepSessions {
     pub(super) fn new(pool: &Pool, schema: &str) -> Result<Self, StoreError> {
-        let settings = Settings::by_keys()
-            .with(STANDSTILL, &STANDS_STILL.as_millis())
-            .with("search_path", &quoted(schema));
+        let settings = Settings::by_keys().and(settings(schema));
         let from_start = Settings::limits(BACKGROUND).and(settings.clone());
         let pool = pool.another(AT_ONCE, BACKGROUND, &from_start)?;
         Ok(Self { pool, settings, schema: schema.to_owned() })
