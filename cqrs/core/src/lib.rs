@@ -167,7 +167,7 @@ pub use privacy::{
 };
 pub use projection::{
     ColumnKind, Incoming, Place, PlaceError, PlaceStore, Projection, Reactor, Schema, Sql, Statement,
-    Together, Writes,
+    Together, ViewRows, Writes,
 };
 pub use query::{Query, QueryBus, QueryBusBuilder, QueryHandler};
 pub use repository::{

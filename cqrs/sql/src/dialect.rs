@@ -53,16 +53,23 @@ pub(crate) fn resolve(sql: &str, prefix: impl Fn(&str) -> String) -> String {
     out
 }
 
-/// A statement's address and length, and the generation of its view.
-type StatementKey = (usize, usize, u64);
+/// A statement's address and length, its view if that isn't clear from the generation, and the generation.
+type StatementKey = (usize, usize, &'static str, u64);
 
 /// The resolved texts of statements.
 #[derive(Default)]
 pub(crate) struct Resolved(RwLock<HashMap<StatementKey, Arc<str>>>);
 
 impl Resolved {
-    pub(crate) fn get(&self, sql: &'static str, generation: u64, make: impl FnOnce() -> String) -> Arc<str> {
-        let key = (sql.as_ptr() as usize, sql.len(), generation);
+    /// The text of a statement about a view's tables, in what `generation` stands for.
+    pub(crate) fn get(
+        &self,
+        sql: &'static str,
+        view: &'static str,
+        generation: u64,
+        make: impl FnOnce() -> String,
+    ) -> Arc<str> {
+        let key = (sql.as_ptr() as usize, sql.len(), view, generation);
         if let Some(found) = self.0.read().get(&key) {
             return found.clone();
         }

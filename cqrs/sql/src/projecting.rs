@@ -208,10 +208,15 @@ impl Projecting {
     ) -> Result<(), HandlerError> {
         let writes = project(&*self.projection, &self.keyring, source, events).await?;
         let at = events.first().map_or(to, |event| event.position);
-        let step = Step { source, epoch, statements: writes.0, touched: writes.1, fence, from, to };
         let name = self.projection.name();
         let generation = self.views.generation(name);
-        match self.views.step(name, generation, step).await {
+        let stepped = async {
+            let statements =
+                self.views.with_upkeep(&*self.projection, generation, &writes.2, writes.0).await?;
+            let step = Step { source, epoch, statements, touched: writes.1, fence, from, to };
+            self.views.step(name, generation, step).await
+        };
+        match stepped.await {
             Ok(()) => {
                 self.reached.lock().insert(source, (to, epoch));
                 Ok(())
@@ -308,10 +313,11 @@ impl Views {
                 return Ok(());
             }
             let writes = project(projection, keyring, source.name(), &batch.events).await?;
+            let statements = self.with_upkeep(projection, generation, &writes.2, writes.0).await?;
             let step = Step {
                 source: source.name(),
                 epoch: source.epoch(),
-                statements: writes.0,
+                statements,
                 touched: Vec::new(),
                 // It fills a generation of its own, which the live view's keeper leaves alone.
                 fence: None,

@@ -6,6 +6,7 @@ mod remembered;
 mod side;
 mod step;
 mod swap;
+mod upkeep;
 
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -84,6 +85,8 @@ struct Inner {
     /// Where they are read: the same, unless that is a copy.
     read: Arc<Side>,
     resolved: Resolved,
+    /// Of queries.
+    queries: Resolved,
     remembered: Remembered,
     steps: Steps,
     projections: Vec<Arc<dyn Projection>>,
@@ -179,6 +182,7 @@ impl Views {
             kept,
             read,
             resolved: Resolved::default(),
+            queries: Resolved::default(),
             remembered: Remembered::default(),
             steps,
             projections,

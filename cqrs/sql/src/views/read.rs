@@ -1,5 +1,7 @@
 //! Reading from views.
 
+use std::sync::Arc;
+
 use cqrs_core::{Position, Row, RowError, Sql, StoreError, Value};
 
 use super::{Views, prefix};
@@ -30,19 +32,12 @@ impl Views {
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
-        self.retrying(view, self.dialect().pick(sql.into()), params, map, |_| false).await
-    }
-
-    /// As [`Views::query`], for rows of which only those are wanted that make `enough`: SQLite looks for no more then.
-    pub async fn query_until<T: Send + 'static>(
-        &self,
-        view: &'static str,
-        sql: impl Into<Sql>,
-        params: Vec<Value>,
-        map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
-        enough: impl Fn(&[T]) -> bool + Send + Clone + 'static,
-    ) -> Result<Vec<T>, StoreError> {
-        self.retrying(view, self.dialect().pick(sql.into()), params, map, enough).await
+        let sql = self.dialect().pick(sql.into());
+        let text = || {
+            let generations = self.0.read.generations();
+            self.0.queries.get(sql, view, generations, || self.query_text(view, sql))
+        };
+        self.retrying(view, text, params, map).await
     }
 
     /// The first row of [`Views::query`].
@@ -58,8 +53,7 @@ impl Views {
 
     fn query_text(&self, view: &str, sql: &str) -> String {
         let read = &self.0.read;
-        let text = resolve(sql, |name| prefix(read.generation(if name == "p" { view } else { name })));
-        self.dialect().parameters(&text)
+        read.text(&resolve(sql, |name| prefix(read.generation(if name == "p" { view } else { name }))))
     }
 
     /// Runs SQL made at run time, its names resolved with `{p}` for `view`.
@@ -70,22 +64,20 @@ impl Views {
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
-        self.retrying(view, sql, params, map, |_| false).await
+        self.retrying(view, || self.query_text(view, sql).into(), params, map).await
     }
 
     async fn retrying<T: Send + 'static>(
         &self,
         view: &'static str,
-        sql: &str,
+        text: impl Fn() -> Arc<str> + Send,
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + Clone + 'static,
-        enough: impl Fn(&[T]) -> bool + Send + Clone + 'static,
     ) -> Result<Vec<T>, StoreError> {
         let read = &self.0.read;
         let mut swaps = 0;
         loop {
-            let text = self.query_text(view, sql);
-            match read.select_until(text, params.clone(), map.clone(), enough.clone()).await {
+            match read.select_text(text(), params.clone(), map.clone()).await {
                 // The view was rebuilt, here or by another process, while the query was on its way.
                 Err(error) if swaps < SWAPS && was_swapped(&error) => {
                     swaps += 1;

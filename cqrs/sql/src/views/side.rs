@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use cqrs_core::{Position, Projection, Row, RowError, StoreError, Value};
 use parking_lot::{Mutex, RwLock};
@@ -21,6 +22,8 @@ pub(super) struct Side {
     pub(super) backend: Backend,
     /// The generation of each view that is live there.
     live: RwLock<HashMap<&'static str, u64>>,
+    /// How many times one of them changed.
+    changed: AtomicU64,
 }
 
 pub(super) enum Backend {
@@ -37,7 +40,7 @@ pub(super) enum Backend {
 
 impl Side {
     pub(super) fn new(backend: Backend) -> Self {
-        Self { backend, live: RwLock::default() }
+        Self { backend, live: RwLock::default(), changed: AtomicU64::new(0) }
     }
 
     pub(super) fn dialect(&self) -> Dialect {
@@ -62,7 +65,14 @@ impl Side {
     }
 
     pub(super) fn set_generation(&self, name: &'static str, generation: u64) {
-        self.live.write().insert(name, generation);
+        if self.live.write().insert(name, generation) != Some(generation) {
+            self.changed.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// A number that is another one after the live generation of any view has changed.
+    pub(super) fn generations(&self) -> u64 {
+        self.changed.load(Ordering::Acquire)
     }
 
     /// The live generation of a view and the version of its tables, as registered.
@@ -118,47 +128,50 @@ impl Side {
         Ok(found.into_iter().next())
     }
 
+    /// A query about tables of views, whose names are resolved, as this database takes it.
+    pub(super) fn text(&self, sql: &str) -> String {
+        match &self.backend {
+            Backend::Sqlite { .. } => sql.to_owned(),
+            Backend::Postgres { schema, .. } => in_schema(&Dialect::Postgres.parameters(sql), schema),
+        }
+    }
+
     pub(super) async fn select<T: Send + 'static>(
         &self,
         sql: String,
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + 'static,
     ) -> Result<Vec<T>, StoreError> {
-        self.select_until(sql, params, map, |_| false).await
+        self.select_text(self.text(&sql).into(), params, map).await
     }
 
-    /// Rows until there are enough; SQLite looks for no more then.
-    pub(super) async fn select_until<T: Send + 'static>(
+    /// The rows of a query that is as [`Side::text`] gives it.
+    pub(super) async fn select_text<T: Send + 'static>(
         &self,
-        sql: String,
+        text: Arc<str>,
         params: Vec<Value>,
         map: impl Fn(&dyn Row) -> Result<T, RowError> + Send + 'static,
-        enough: impl Fn(&[T]) -> bool + Send + 'static,
     ) -> Result<Vec<T>, StoreError> {
         match &self.backend {
             Backend::Sqlite { readers, .. } => {
                 readers
                     .run(move |connection| {
                         let failed = |error: rusqlite::Error| sqlite_error(&error);
-                        let mut statement = connection.prepare_cached(&sql).map_err(failed)?;
+                        let mut statement = connection.prepare_cached(&text).map_err(failed)?;
                         let params = params_from_iter(params.iter().map(ToSqlite));
                         let mut rows = statement.query(params).map_err(failed)?;
                         let mut found = Vec::new();
                         while let Some(row) = rows.next().map_err(failed)? {
                             found.push(map(&SqliteRow(row)).map_err(corrupt)?);
-                            if enough(&found) {
-                                break;
-                            }
                         }
                         Ok(found)
                     })
                     .await
             }
-            Backend::Postgres { pool, schema } => {
+            Backend::Postgres { pool, .. } => {
                 let client = pool.get().await?;
-                let sql = in_schema(&Dialect::Postgres.parameters(&sql), schema);
                 let values: Vec<_> = params.iter().map(ToPostgres).collect();
-                let rows = client.query(&sql, &postgres_params(&values)).await?;
+                let rows = client.query(&text, &postgres_params(&values)).await?;
                 rows.iter().map(|row| map(&PostgresRow(row))).collect::<Result<_, _>>().map_err(corrupt)
             }
         }

@@ -200,7 +200,7 @@ impl Views {
     /// A statement as this store takes it, about the tables of one generation; `{rows}` stands for `rows` in it.
     fn text(&self, sql: &'static str, generation: u64, rows: impl Fn() -> String) -> Arc<str> {
         let name = |name: &str| if name == "rows" { rows() } else { prefix(generation) };
-        self.0.resolved.get(sql, generation, || self.dialect().parameters(&resolve(sql, name)))
+        self.0.resolved.get(sql, "", generation, || self.dialect().parameters(&resolve(sql, name)))
     }
 }
 

@@ -32,17 +32,22 @@ CREATE TABLE {p}search_wordings (
   PRIMARY KEY (message, position)
 );
 
--- The tokens of all that edits of a message said.
-CREATE TABLE {p}search_rewordings (
-  message BIGINT PRIMARY KEY, -- its position
-  tokens INTEGER[] NOT NULL
+-- What edits said, until it is in blocks.
+CREATE TABLE {p}search_edits (
+  event BIGINT PRIMARY KEY, -- its position
+  message BIGINT NOT NULL, -- its position
+  content TEXT NOT NULL
 );
 
--- The index. rowid: twice the message's position for what it said at first, one more for what its edits said.
-CREATE TABLE {p}search_tokens (
-  rowid BIGINT PRIMARY KEY,
-  bucket INTEGER NOT NULL, -- of the conversation
-  tokens INTEGER[] NOT NULL -- of the message, those of its text as its span has them; and of the ranges that the row is in
+-- The index: which messages have a group of tokens.
+CREATE TABLE {p}search_blocks (
+  key BIGINT PRIMARY KEY, -- the group, and in the lower 48 bits the position from which on it says so
+  data BYTEA NOT NULL
 );
--- The list of what isn't in the index yet, which every search reads, is emptied with each step that fills it.
-CREATE INDEX {p}search_tokens_index ON {p}search_tokens USING gin (tokens) WITH (gin_pending_list_limit = 16384);
+
+-- How far blocks have been made. One row, or none.
+CREATE TABLE {p}search_progress (
+  id INTEGER PRIMARY KEY,
+  closed BIGINT NOT NULL, -- what events before this position said is in blocks
+  merged BIGINT NOT NULL -- so many parts of large segments are
+);

@@ -22,9 +22,6 @@ CREATE TABLE {p}search_messages (
   edited_at INTEGER,
   bucket INTEGER NOT NULL -- of the conversation
 );
--- Tells of most messages of others, by little to read, that they are others'.
-CREATE INDEX {p}search_buckets ON {p}search_messages (position, bucket);
-
 -- What edited messages said before, for those who were away since.
 CREATE TABLE {p}search_wordings (
   message INTEGER NOT NULL, -- its position
@@ -34,13 +31,22 @@ CREATE TABLE {p}search_wordings (
   PRIMARY KEY (message, position)
 ) WITHOUT ROWID;
 
--- The tokens of all that edits of a message said.
-CREATE TABLE {p}search_rewordings (
-  message INTEGER PRIMARY KEY, -- its position
-  tokens TEXT NOT NULL
+-- What edits said, until it is in blocks.
+CREATE TABLE {p}search_edits (
+  event INTEGER PRIMARY KEY, -- its position
+  message INTEGER NOT NULL, -- its position
+  content TEXT NOT NULL
 );
 
--- The index. rowid: twice the message's position for what it said at first, one more for what its edits said.
-CREATE VIRTUAL TABLE {p}search_tokens USING fts5(
-  tokens, tokenize = 'ascii', content = '', contentless_delete = 1, detail = none
+-- The index: which messages have a group of tokens.
+CREATE TABLE {p}search_blocks (
+  key INTEGER PRIMARY KEY, -- the group, and in the lower 48 bits the position from which on it says so
+  data BLOB NOT NULL
+);
+
+-- How far blocks have been made. One row, or none.
+CREATE TABLE {p}search_progress (
+  id INTEGER PRIMARY KEY,
+  closed INTEGER NOT NULL, -- what events before this position said is in blocks
+  merged INTEGER NOT NULL -- so many parts of large segments are
 );

@@ -1,14 +1,17 @@
 //! Finding: the index proposes, what the viewer may see decides.
 
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cqrs_core::{Row, RowError, RowExt as _, StoreError, Value, params};
-use cqrs_sql::{AnswerKey, Dialect};
+use cqrs_core::{Row, RowError, RowExt as _, StoreError, params};
+use cqrs_sql::AnswerKey;
 use parlor_text::Token;
 use uuid::Uuid;
 
-use super::reach::{Question, Reach, Yield};
-use super::{BUCKETS, Search, bucket, first_row, sql, tokens};
+use super::open::{OutOfStep, Said, in_all};
+use super::postings::{Block, Hit, LARGE, SMALL, first_of, group_of};
+use super::upkeep::{as_json, working};
+use super::{BUCKETS, Search, bucket, sql, tokens};
 use crate::message::MessageAnswer;
 
 /// What to look for, and where.
@@ -33,86 +36,42 @@ pub struct Found {
     pub next: Option<u64>,
 }
 
-/// How many rows of the index one request looks at. Who asks for what hardly anybody may see gets a page with little on
-/// it and the place to go on from, and never a request that takes long.
-const MOST_CANDIDATES: usize = 8_000;
+/// How much one request looks at: in messages, of which it reads those that may be the viewer's. A block of the index counts as
+/// [`OF_BLOCK`]. Who asks for what hardly anybody may see gets a page with little on it and the place to go on from, and never
+/// a request that takes long.
+const MOST_LOOKED_AT: usize = 8_000;
+const OF_BLOCK: usize = 4;
 
-/// How many times one request looks at PostgreSQL's index: 16 million positions back for one token, if nothing matches there.
-const MOST_LOOKS: usize = 16;
+/// How many tokens are looked for in the index at most. What more of them would leave out is left out when texts are compared.
+const MOST_TOKENS: usize = 6;
+
+/// How many blocks of each group the first look reads, and how many blocks any look at most.
+const BLOCKS: usize = 16;
+const MOST_BLOCKS: usize = 512;
+
+/// How many messages the first look goes through where the index says nothing.
+const MESSAGES: usize = 500;
+
+/// Each look reads four times as many as the one before, and this many times as many as the first at most.
+const MOST_TIMES: usize = 16;
+
+/// How many messages' tokens are made on the spot: a millisecond's work or less.
+const BREATH: usize = 64;
+
+/// How many times a look is taken whose snapshot isn't that of the others.
+const TRIES: usize = 4;
 
 /// How many conversations of one person are told apart by their buckets; who is in more looks at all messages.
 const MOST_LISTED: usize = 20_000;
 
-/// How many conversations are named to the index. Who is in more searches in all that was said, and what isn't theirs is
-/// left out afterwards: FTS5 compares all alternatives at each step, so that hundreds cost more than they save.
+/// How many conversations are named to the index, where it has nothing else to go by.
 const MOST_NAMED: usize = 32;
 
-/// After every position there can be, and still a row of the index.
-pub(super) const END: u64 = i64::MAX as u64 / 4;
-
-/// A row of the index, with its message if the viewer may see that and it is what they look for.
-struct Candidate {
-    row: u64,
-    message: Option<Box<MessageAnswer>>,
-}
-
-impl Candidate {
-    fn from_row(row: &dyn Row, wanted: &Wanted) -> Result<Self, RowError> {
-        let candidate = Self { row: row.get(0)?, message: None };
-        let Some(position) = row.get::<Option<u64>>(1)? else { return Ok(candidate) };
-        let Some(content) = row.get::<Option<String>>(6)? else { return Ok(candidate) };
-        let (conversation, sender) = (row.get(2)?, row.get(4)?);
-        // Of whom and where says the index, too, but by numbers that others may have as well.
-        let fits = wanted.conversation.is_none_or(|wanted| wanted == conversation)
-            && wanted.sender.is_none_or(|wanted| wanted == sender)
-            && parlor_text::contains_all(&parlor_text::fold(&content), &wanted.terms);
-        if !fits {
-            return Ok(candidate);
-        }
-        let message = Box::new(MessageAnswer {
-            id: row.get(3)?,
-            conversation_id: conversation,
-            sender_id: sender,
-            r#type: row.get(5)?,
-            content,
-            reply_to: row.get(7)?,
-            position: position.to_string(),
-            created_at: row.get(8)?,
-            edited_at: row.get(9)?,
-        });
-        Ok(Self { message: Some(message), ..candidate })
-    }
-}
-
-/// What was read of the index at once.
-struct Read {
-    candidates: Vec<Candidate>,
-    /// Everything from this row on was looked at, if the candidates are all that there were.
-    from: u64,
-    /// And up to before this one.
-    to: u64,
-    /// How many rows had the tokens, the viewer's and others'.
-    matched: usize,
-    /// Whether there may be more before the last candidate.
-    more: bool,
-}
-
-impl Read {
-    /// What it brought. Where there is more, only what was taken counts.
-    fn brought(&self) -> Yield {
-        let (candidates, visible) = (self.candidates.len() as u64, seen(&self.candidates) as u64);
-        let all = self.to.saturating_sub(self.from);
-        let rows = match self.candidates.last() {
-            Some(last) if self.more => (self.from + all).saturating_sub(last.row),
-            _ => all,
-        };
-        let matched = (self.matched as u64).saturating_mul(rows) / all.max(1);
-        Yield { rows, matched, candidates, visible }
-    }
-}
+/// After every position there can be.
+pub(super) use super::postings::END;
 
 /// What is asked of the index.
-struct Tokens {
+struct Asked {
     /// All of these.
     all: Vec<Token>,
     /// And any of these, unless there are none.
@@ -121,41 +80,94 @@ struct Tokens {
     within: Arc<Within>,
 }
 
-/// Where somebody may find something.
-struct Within {
-    /// The conversations that they are in, unless these are too many.
-    conversations: Vec<Uuid>,
-    /// A byte for each bucket: 1 where one of their conversations is in it.
-    buckets: Vec<u8>,
-    /// How many conversations they are in, as far as they were counted.
-    size: usize,
-}
-
-impl Within {
-    fn of(mut conversations: Vec<Uuid>) -> Self {
-        let size = conversations.len();
-        let all = size > MOST_LISTED;
-        let mut buckets = vec![u8::from(all); BUCKETS];
-        for conversation in &conversations {
-            buckets[bucket(*conversation)] = 1;
-        }
-        conversations.truncate(MOST_NAMED + 1);
-        Self { conversations, buckets, size }
+impl Asked {
+    /// The groups of its tokens.
+    fn groups(&self) -> Vec<u64> {
+        let groups = |token: &Token| [SMALL.group(*token), LARGE.group(*token)];
+        self.all.iter().chain(&self.any).flat_map(groups).collect::<BTreeSet<_>>().into_iter().collect()
     }
 }
 
-impl Tokens {
-    /// As an FTS5 expression: <https://www.sqlite.org/fts5.html#full_text_query_syntax>.
-    fn expression(&self) -> String {
-        let joined = |tokens: &[Token], between: &str| {
-            tokens.iter().map(u32::to_string).collect::<Vec<_>>().join(between)
-        };
-        let all = joined(&self.all, " AND ");
-        match (self.any.is_empty(), all.is_empty()) {
-            (true, _) => all,
-            (false, true) => joined(&self.any, " OR "),
-            (false, false) => format!("({}) AND {all}", joined(&self.any, " OR ")),
+/// Where somebody may find something.
+struct Within {
+    /// Since when they are in their conversations.
+    since: HashMap<Uuid, u64>,
+    /// Whether these are all.
+    all: bool,
+    /// The last message of when that was so.
+    upto: u64,
+    /// For each bucket, whether one of their conversations is in it.
+    buckets: Vec<bool>,
+}
+
+/// Whether somebody may see a message.
+#[derive(Debug, PartialEq, Eq)]
+enum Sees {
+    /// As it is by now.
+    Now,
+    /// The store has to be asked whether, and in which words.
+    Maybe,
+    /// No.
+    Not,
+}
+
+impl Within {
+    /// Of conversations, since when, and up to which message that is known.
+    fn of(stays: Vec<(Uuid, u64, u64)>) -> Self {
+        let all = stays.len() <= MOST_LISTED;
+        let mut buckets = vec![!all; BUCKETS];
+        for (conversation, ..) in &stays {
+            buckets[usize::from(bucket(*conversation))] = true;
         }
+        let upto = stays.first().map_or(0, |(.., upto)| *upto);
+        Self { since: stays.into_iter().map(|(of, since, _)| (of, since)).collect(), all, upto, buckets }
+    }
+
+    fn may_have(&self, hit: Hit) -> bool {
+        self.buckets.get(usize::from(hit.bucket)).is_some_and(|has| *has)
+    }
+
+    /// Whether they see a message in a conversation that was sent, and edited last, at these positions; 0 if it never was. Who left
+    /// meanwhile may have seen what was said before; of what came after these stays were read, nothing is known.
+    fn sees(&self, conversation: Uuid, sent: u64, edited: u64) -> Sees {
+        match self.since.get(&conversation) {
+            Some(since) if *since < sent && sent.max(edited) <= self.upto => Sees::Now,
+            None if self.all && sent <= self.upto => Sees::Not,
+            _ => Sees::Maybe,
+        }
+    }
+}
+
+/// What was read of the index at once.
+struct Look {
+    /// Where there are messages that may be wanted, newest first.
+    positions: Vec<u64>,
+    /// Everything from this position on was looked at.
+    from: u64,
+    /// How much that was, as [`MOST_LOOKED_AT`] counts.
+    cost: usize,
+}
+
+/// A row of a look.
+enum LookRow {
+    Closed(u64),
+    Said(Said),
+    Block(u64, Vec<u8>),
+}
+
+impl LookRow {
+    fn from_row(row: &dyn Row) -> Result<Self, RowError> {
+        Ok(match row.get::<u64>(0)? {
+            0 => Self::Closed(row.get(1)?),
+            1 => Self::Said(Said {
+                event: row.get(1)?,
+                message: row.get(2)?,
+                conversation: row.get(3)?,
+                sender: row.get(4)?,
+                content: row.get(5)?,
+            }),
+            _ => Self::Block(row.get(1)?, row.get(6)?),
+        })
     }
 }
 
@@ -168,75 +180,72 @@ impl Search {
         wanted: &Wanted,
         limit: usize,
     ) -> Result<Option<Found>, StoreError> {
-        let Some(tokens) = self.tokens(viewer, wanted).await? else {
+        let Some(asked) = self.asked(viewer, wanted).await? else {
             return Ok(wanted.conversation.is_none().then(Found::default));
         };
-        let mut found = Found::default();
-        let mut before = first_row(wanted.before);
         let wanted = Arc::new(wanted.clone());
-        let question = Question::new(&tokens.all, tokens.within.size);
-        let mut reach = self.1.first(question, limit + 1);
-        let mut brought = Yield::default();
-        let (mut looked_at, mut looks) = (0, 0);
-        while looked_at < MOST_CANDIDATES && looks < MOST_LOOKS && before > 1 {
-            let missing = limit + 1 - found.messages.len();
-            let read = match self.0.views().dialect() {
-                Dialect::Sqlite => self.newest(viewer, &tokens, &wanted, before, missing).await?,
-                Dialect::Postgres => {
-                    let taken = self.1.candidates(question, missing);
-                    let read = self.in_ranges(viewer, &tokens, &wanted, before, taken, reach).await;
-                    // What it reached for may have been too much by now.
-                    let read = read.inspect_err(|_| self.1.forget(question))?;
-                    let look = read.brought();
-                    brought = brought.and(look);
-                    self.1.learn(question, look, brought);
-                    read
-                }
+        let mut found = Found::default();
+        let (mut before, mut looked_at, mut times) = (wanted.before, 0, 1);
+        while before > 1 && looked_at < MOST_LOOKED_AT {
+            let look = if asked.all.is_empty() && asked.any.is_empty() {
+                self.newest(&asked.within, before, MESSAGES * times).await?
+            } else {
+                self.look(&asked, before, BLOCKS * times).await?
             };
-            looked_at += read.matched;
-            looks += 1;
-            for candidate in read.candidates {
-                before = candidate.row;
-                let Some(message) = candidate.message else { continue };
-                // Both rows of a message, that of its edits and its first, give it as it is seen.
-                if found.messages.last().is_some_and(|newest| newest.id == message.id) {
-                    continue;
+            times = (times * 4).min(MOST_TIMES);
+            looked_at += look.cost;
+            let mut rest = &look.positions[..];
+            while !rest.is_empty() {
+                let missing = limit + 1 - found.messages.len();
+                // Others' conversations may be in the same buckets.
+                let (read, later) = rest.split_at(rest.len().min(missing + missing / 4 + 4));
+                looked_at += read.len();
+                for message in self.seen(viewer, read, &wanted, &asked.within).await? {
+                    if found.messages.len() == limit {
+                        // There is one more than fits: the next page begins with it.
+                        found.next = Some(message.0 + 1);
+                        return Ok(Some(found));
+                    }
+                    found.messages.push(message.1);
                 }
-                if found.messages.len() == limit {
-                    // There is one more than fits: the next page begins with it.
-                    found.next = Some(candidate.row / 2 + 1);
+                rest = later;
+                if looked_at >= MOST_LOOKED_AT
+                    && let Some(last) = read.last()
+                    && !rest.is_empty()
+                {
+                    found.next = Some(*last);
                     return Ok(Some(found));
                 }
-                found.messages.push(*message);
             }
-            if !read.more {
-                before = read.from;
-                reach = self.1.next(question, brought, limit + 1 - found.messages.len());
-            }
+            before = look.from;
         }
-        found.next = (before > 1).then_some(before / 2);
+        found.next = (before > 1).then_some(before);
         Ok(Some(found))
     }
 
     /// What to ask the index for; `None` if there is nowhere to search.
-    async fn tokens(&self, viewer: Uuid, wanted: &Wanted) -> Result<Option<Tokens>, StoreError> {
-        let mut all: Vec<Token> = parlor_text::query_tokens(&wanted.terms).into_iter().collect();
-        all.extend(wanted.sender.map(tokens::of_sender));
+    async fn asked(&self, viewer: Uuid, wanted: &Wanted) -> Result<Option<Asked>, StoreError> {
         let within = match wanted.conversation {
             Some(conversation) => {
-                let params = params![viewer, conversation];
-                Arc::new(Within::of(self.0.rows(sql::IS_IN, params, |row| row.get(0)).await?))
+                let stays = self.0.rows(sql::IS_IN, params![viewer, conversation], stay).await?;
+                Arc::new(Within::of(stays))
             }
             None => self.within(viewer).await?,
         };
-        let mut any: Vec<Token> = within.conversations.iter().copied().map(tokens::of_conversation).collect();
-        match any.len() {
-            0 => return Ok(None),
-            1 => all.append(&mut any),
-            named if named > MOST_NAMED => any.clear(),
-            _ => {}
+        if within.since.is_empty() {
+            return Ok(None);
         }
-        Ok(Some(Tokens { all, any, within }))
+        let mut all: Vec<Token> = parlor_text::query_tokens(&wanted.terms).into_iter().collect();
+        if all.len() > MOST_TOKENS {
+            self.1.rarest_first(&mut all);
+            all.truncate(MOST_TOKENS);
+        }
+        all.extend(wanted.sender.map(tokens::of_sender));
+        let mut any = Vec::new();
+        if all.is_empty() && within.since.len() <= MOST_NAMED {
+            any = within.since.keys().copied().map(tokens::of_conversation).collect();
+        }
+        Ok(Some(Asked { all, any, within }))
     }
 
     /// Where somebody may find something.
@@ -250,96 +259,166 @@ impl Search {
         if let Some(watch) = &mut watch {
             watch.on([viewer]);
         }
-        let rows = self.0.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], |row| row.get(0)).await?;
-        let within = Arc::new(Within::of(rows));
+        let stays = self.0.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], stay).await?;
+        let within = Arc::new(Within::of(stays));
         if let Some(watch) = watch
             && let Some(settled) = views.settled(&[super::VIEW]).await
         {
-            views.remember(&settled, key, watch, within.clone(), BUCKETS);
+            views.remember(&settled, key, watch, within.clone(), BUCKETS + within.since.len() * 32);
         }
         Ok(within)
     }
 
-    /// The newest candidates on SQLite, which looks for them one by one until `missing` of them are what is wanted.
-    async fn newest(
-        &self,
-        viewer: Uuid,
-        tokens: &Tokens,
-        wanted: &Arc<Wanted>,
-        before: u64,
-        missing: usize,
-    ) -> Result<Read, StoreError> {
-        let expression = tokens.expression();
-        let sql = if expression.is_empty() { sql::ANY } else { sql::MATCHING };
-        let buckets = tokens.within.buckets.clone();
-        let params = params![viewer, expression, before, MOST_CANDIDATES, buckets];
-        let wanted = wanted.clone();
-        let map = move |row: &dyn Row| Candidate::from_row(row, &wanted);
-        let enough = move |found: &[Candidate]| {
-            found.len() >= missing
-                && found.last().is_some_and(|last| last.message.is_some())
-                && seen(found) >= missing
-        };
-        let candidates = self.0.views().query_until(super::VIEW, sql, params, map, enough).await?;
-        let more = candidates.len() == MOST_CANDIDATES || seen(&candidates) >= missing;
-        Ok(Read { from: 0, to: before, matched: candidates.len(), more, candidates })
+    /// Reads the last `blocks` of each group of tokens before a position, and what isn't in blocks yet.
+    async fn look(&self, asked: &Asked, before: u64, blocks: usize) -> Result<Look, StoreError> {
+        let groups = asked.groups();
+        let blocks = blocks.min((MOST_BLOCKS / groups.len()).max(BLOCKS));
+        for tries in 0..TRIES {
+            let since = self.1.upto();
+            let params = params![since, as_json(&groups), before, blocks];
+            let rows = self.0.rows(sql::LOOK, params, LookRow::from_row).await?;
+            let (mut closed, mut said, mut read) = (0, Vec::new(), Vec::new());
+            for row in rows {
+                match row {
+                    LookRow::Closed(position) => closed = position,
+                    LookRow::Said(one) => said.push(one),
+                    LookRow::Block(key, data) => read.push((key, data)),
+                }
+            }
+            let said = if said.len() > BREATH {
+                working(move || Ok(said.iter().map(Said::indexed).collect::<Vec<_>>())).await?
+            } else {
+                said.iter().map(Said::indexed).collect()
+            };
+            let open = match &asked.any[..] {
+                [] => self.1.find(since, closed, &said, &asked.all, before),
+                any => any.iter().try_fold(Vec::new(), |mut found, token| {
+                    found.append(&mut self.1.find(since, closed, &said, &[*token], before)?);
+                    Ok(found)
+                }),
+            };
+            match open {
+                Ok(open) => return looked(asked, &read, open, before, blocks),
+                // Read before others closed a segment, or after they began anew.
+                Err(OutOfStep) if tries == 0 => {}
+                // Or the view was filled anew, and has less in segments.
+                Err(OutOfStep) => self.1.forget(),
+            }
+        }
+        Err(StoreError::Unavailable("the view search is being put in another's place: try again".to_owned()))
     }
 
-    /// The newest candidates on PostgreSQL, as far back as `reach`: at most `step`.
-    async fn in_ranges(
+    /// Goes through the newest messages, whatever they say.
+    async fn newest(&self, within: &Within, before: u64, messages: usize) -> Result<Look, StoreError> {
+        let row = |row: &dyn Row| Ok(Hit { position: row.get(0)?, bucket: row.get::<u64>(1)? as u16 });
+        let rows = self.0.rows(sql::NEWEST, params![before, messages], row).await?;
+        let from = rows.last().filter(|_| rows.len() == messages).map_or(0, |last| last.position);
+        let positions = rows.iter().filter(|hit| within.may_have(**hit)).map(|hit| hit.position).collect();
+        Ok(Look { positions, from, cost: rows.len() })
+    }
+
+    /// Those of the messages at these positions, newest first, that the viewer may see, and that have what is looked for; each
+    /// with its position.
+    async fn seen(
         &self,
         viewer: Uuid,
-        tokens: &Tokens,
+        positions: &[u64],
         wanted: &Arc<Wanted>,
-        before: u64,
-        step: usize,
-        reach: Reach,
-    ) -> Result<Read, StoreError> {
-        let (text, others): (Vec<Token>, Vec<Token>) =
-            tokens.all.iter().partition(|token| tokens::is_of_text(**token));
-        let (others, any) = (tokens::written(others), tokens::written(tokens.any.iter().copied()));
-        let buckets = tokens.within.buckets.clone();
-        let mut params = params![viewer, others, before, step, buckets];
-        // What more tokens would leave out is left out when the texts are compared.
-        let asked = text.len().min(sql::MOST_TOKENS);
-        let sql = if asked == 0 {
-            let ranges = reach.ranges();
-            params.extend(params![reach.0, u64::from(ranges.bits), u64::from(ranges.base)]);
-            if tokens.any.is_empty() {
-                sql::IN_RANGES
-            } else {
-                params.push(any.into());
-                sql::IN_RANGES_WITH_ANY
-            }
-        } else {
-            params.push(reach.in_spans(asked).into());
-            let texts = match (reach.is_short(), tokens.any.is_empty()) {
-                (true, true) => sql::IN_FINE_RANGES,
-                (true, false) => sql::IN_FINE_RANGES_WITH_ANY,
-                (false, true) => sql::IN_SPANS,
-                (false, false) => sql::IN_SPANS_WITH_ANY,
-            };
-            if !tokens.any.is_empty() {
-                params.push(any.into());
-            }
-            params.extend(text[..asked].iter().map(|token| Value::from(u64::from(*token))));
-            texts[asked - 1]
+        within: &Arc<Within>,
+    ) -> Result<Vec<(u64, MessageAnswer)>, StoreError> {
+        let (wants, may) = (wanted.clone(), within.clone());
+        let by_now = move |row: &dyn Row| {
+            let position = row.get(0)?;
+            Ok(match may.sees(row.get(1)?, position, row.get(9)?) {
+                Sees::Now => (position, message(row, &wants)?, false),
+                Sees::Maybe => (position, None, true),
+                Sees::Not => (position, None, false),
+            })
         };
-        let wanted = wanted.clone();
-        let map = move |row: &dyn Row| {
-            let candidate =
-                row.get::<Option<u64>>(0)?.map(|_| Candidate::from_row(row, &wanted)).transpose()?;
-            Ok((candidate, row.get::<u64>(10)?, row.get::<u64>(11)?, row.get::<u64>(12)? as usize))
-        };
-        let rows = self.0.views().query(super::VIEW, sql, params, map).await?;
-        let (from, to, matched) =
-            rows.first().map_or((0, 0, 0), |(_, from, to, matched)| (*from, *to, *matched));
-        let candidates: Vec<_> = rows.into_iter().filter_map(|(candidate, ..)| candidate).collect();
-        Ok(Read { from, to, matched, more: candidates.len() == step, candidates })
+        let rows = self.0.rows(sql::MESSAGES, params![as_json(positions)], by_now).await?;
+        let unsure: Vec<_> = rows.iter().filter(|(.., unsure)| *unsure).map(|(at, ..)| *at).collect();
+        let mut seen: Vec<_> =
+            rows.into_iter().filter_map(|(position, message, _)| Some((position, message?))).collect();
+        if !unsure.is_empty() {
+            let wants = wanted.clone();
+            let as_seen = move |row: &dyn Row| Ok((row.get(0)?, message(row, &wants)?));
+            let rows = self.0.rows(sql::SEEN, params![viewer, as_json(&unsure)], as_seen).await?;
+            seen.extend(rows.into_iter().filter_map(|(position, message)| Some((position, message?))));
+        }
+        seen.sort_unstable_by(|(a, _), (b, _)| b.cmp(a));
+        Ok(seen)
     }
 }
 
-/// How many of the candidates have messages.
-fn seen(candidates: &[Candidate]) -> usize {
-    candidates.iter().filter(|candidate| candidate.message.is_some()).count()
+/// A conversation that somebody is in, since when, and up to which message that is known.
+fn stay(row: &dyn Row) -> Result<(Uuid, u64, u64), RowError> {
+    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+}
+
+/// A message that is seen, if it is one that is wanted.
+fn message(row: &dyn Row, wanted: &Wanted) -> Result<Option<MessageAnswer>, RowError> {
+    // Of whom and where says the index, too, but by numbers that others may have as well.
+    let (conversation, sender) = (row.get(1)?, row.get(3)?);
+    if wanted.conversation.is_some_and(|wanted| wanted != conversation)
+        || wanted.sender.is_some_and(|wanted| wanted != sender)
+    {
+        return Ok(None);
+    }
+    let Some(content) = row.get::<Option<String>>(5)? else { return Ok(None) };
+    if !parlor_text::contains_all(&parlor_text::fold(&content), &wanted.terms) {
+        return Ok(None);
+    }
+    Ok(Some(MessageAnswer {
+        id: row.get(2)?,
+        conversation_id: conversation,
+        sender_id: sender,
+        r#type: row.get(4)?,
+        content,
+        reply_to: row.get(6)?,
+        position: row.get::<u64>(0)?.to_string(),
+        created_at: row.get(7)?,
+        edited_at: row.get(8)?,
+    }))
+}
+
+/// What was read of the blocks, `limit` of each group that has more, and is `open`.
+fn looked(
+    asked: &Asked,
+    read: &[(u64, Vec<u8>)],
+    open: Vec<Hit>,
+    before: u64,
+    limit: usize,
+) -> Result<Look, StoreError> {
+    let of_group = |group: u64| read.iter().filter(move |(key, _)| group_of(*key) == group);
+    // A group of which there may be more is known from where the first of its blocks begins. Of the two sizes, small segments are
+    // the newer ones.
+    let known_from = |token: &Token| {
+        let full = [SMALL, LARGE].into_iter().map(|size| of_group(size.group(*token)));
+        let full = full.filter(|blocks| blocks.clone().count() == limit);
+        full.filter_map(|blocks| blocks.map(|(key, _)| first_of(*key)).min()).max().unwrap_or(0)
+    };
+    let from = asked.all.iter().chain(&asked.any).map(known_from).max().unwrap_or(0);
+    let hits = |token: &Token| -> Result<Vec<Hit>, StoreError> {
+        let mut hits = Vec::new();
+        for (key, data) in [LARGE, SMALL].into_iter().flat_map(|size| of_group(size.group(*token))) {
+            Block::new(*key, data).hits(*token, |hit| {
+                if (from..before).contains(&hit.position) && asked.within.may_have(hit) {
+                    hits.push(hit);
+                }
+            })?;
+        }
+        hits.sort_unstable();
+        Ok(hits)
+    };
+    let mut found = if asked.any.is_empty() {
+        let lists = asked.all.iter().map(hits).collect::<Result<Vec<_>, _>>()?;
+        in_all(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>())
+    } else {
+        asked.any.iter().map(hits).collect::<Result<Vec<_>, _>>()?.concat()
+    };
+    found.extend(open.into_iter().filter(|hit| hit.position >= from && asked.within.may_have(*hit)));
+    found.sort_unstable_by(|a, b| b.cmp(a));
+    found.dedup();
+    let positions = found.into_iter().map(|hit| hit.position).collect();
+    Ok(Look { positions, from, cost: read.len() * OF_BLOCK })
 }

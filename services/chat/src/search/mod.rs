@@ -1,30 +1,35 @@
 //! The view `search`: what was said, by the few neighbouring characters in it, and who may find it.
 //!
 //! `parlor_text` folds texts and numbers what is in them, so that both stores index the same and know nothing of scripts. The index
-//! proposes messages that have all tokens of a query (on PostgreSQL, six of its text); what a caller may see of each decides
-//! ([`Search::find`]). Two more tokens of a message name its conversation and its sender, so that a search in few
-//! conversations reads little of what all the others say.
+//! is the view's own, and the same on both ([`postings`]): once a segment of the log is full, the tokens of what was said in it are
+//! put together ([`upkeep`]). Until then each process that searches has them in memory ([`open`]).
+//!
+//! The index proposes messages that have all tokens of a query, or the rarest six; what a caller may see of each decides
+//! ([`Search::find`]). Two more tokens of a message name its conversation and its sender.
 //!
 //! Stays lie in this view, under its own checkpoint: it can't find a message without knowing who had left before it.
 
 pub mod find;
-mod reach;
+mod open;
+mod postings;
 pub mod search_messages;
 mod sql;
 mod tokens;
+mod upkeep;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use cqrs_core::{
     Aggregate as _, CodecError, Gather, Incoming, Projection, Record, Row, RowError, RowExt as _, Schema,
-    Sql, Value, Writes, params,
+    StoreError, Value, ViewRows, Writes, params,
 };
 use cqrs_sql::{SqlReadRepository, Views};
 use jiff::Timestamp;
 use uuid::Uuid;
 
-use self::reach::Yields;
+use self::open::Open;
 use crate::membership::{Membership, MembershipEvent};
 use crate::message::{Message, MessageEvent};
 use crate::touched;
@@ -86,7 +91,7 @@ impl Record for IndexedMessage {
             self.sent_at,
             self.edited_position,
             self.edited_at,
-            bucket(self.conversation) as u64,
+            u64::from(bucket(self.conversation)),
         ]
     }
 
@@ -109,6 +114,7 @@ impl Record for IndexedMessage {
 /// Keeps the view.
 pub struct SearchProjection;
 
+#[async_trait]
 impl Projection for SearchProjection {
     fn name(&self) -> &'static str {
         VIEW
@@ -120,20 +126,24 @@ impl Projection for SearchProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 6,
+            version: 7,
             sqlite: include_str!("../../migrations/sqlite/search.sql"),
             postgres: include_str!("../../migrations/postgres/search.sql"),
             tables: &[
                 "search_stays",
                 "search_messages",
                 "search_wordings",
+                "search_edits",
+                "search_blocks",
+                "search_progress",
+                // Of versions before 7: to be dropped with what else they had.
                 "search_rewordings",
                 "search_tokens",
             ],
         }
     }
 
-    /// An index takes many texts in at once with much less work, and whoever searches right after sending waits for theirs.
+    /// Rows are taken in together with less work, and whoever searches right after sending waits for theirs.
     fn gathers(&self) -> Gather {
         Gather { time: Duration::from_millis(250), events: 4_096 }
     }
@@ -146,6 +156,10 @@ impl Projection for SearchProjection {
         }
         Ok(())
     }
+
+    async fn upkeep(&self, view: &dyn ViewRows, noted: &[Value]) -> Result<Writes, StoreError> {
+        upkeep::of_step(view, noted).await
+    }
 }
 
 fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
@@ -153,7 +167,6 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
     match change {
         MessageEvent::Sent { conversation, sender, message_type, content, reply_to, .. } => {
             let content = content.into_inner().unwrap_or_default();
-            let tokens = tokens::of_message(conversation, sender, &content);
             let message = IndexedMessage {
                 position: meta.position.0,
                 conversation,
@@ -166,43 +179,27 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
                 edited_position: 0,
                 edited_at: None,
             };
-            let mut row = message.to_persistence();
-            row.push(tokens.into());
-            out.row(&sql::SENT, row);
+            out.row(&sql::SENT, message.to_persistence());
         }
-        MessageEvent::Edited { conversation, sender, position, content, .. } => {
+        MessageEvent::Edited { position, content, .. } => {
             let content = content.into_inner().unwrap_or_default();
-            let tokens = tokens::of_message(conversation, sender, &content);
             let sql = "INSERT INTO {p}search_wordings (message, position, content, edited_at)
                 SELECT position, CASE WHEN edited_position = 0 THEN position ELSE edited_position END, content, edited_at
                 FROM {p}search_messages WHERE position = ?1";
             out.run(sql, params![position]);
             let sql = "UPDATE {p}search_messages SET content = ?2, edited_position = ?3, edited_at = ?4
                 WHERE position = ?1";
-            out.run(sql, params![position, content, meta.position, meta.at]);
-            // All wordings but the first share a row of the index, for each may be the one that somebody sees.
-            let sql = "INSERT INTO {p}search_rewordings AS r (message, tokens) VALUES (?1, ?2)
-                ON CONFLICT (message) DO UPDATE SET tokens = r.tokens || excluded.tokens";
-            out.run(sql, params![position, tokens]);
-            let sql = Sql::Each {
-                sqlite: "INSERT OR REPLACE INTO {p}search_tokens (rowid, tokens)
-                    SELECT 2 * message + 1, tokens FROM {p}search_rewordings WHERE message = ?1",
-                postgres: concat!(
-                    "INSERT INTO {p}search_tokens (rowid, bucket, tokens) SELECT 2 * r.message + 1, m.bucket, ",
-                    sql::as_indexed!("r.tokens", "(2 * r.message + 1)"),
-                    " FROM {p}search_rewordings r JOIN {p}search_messages m ON m.position = r.message WHERE r.message = ?1
-                    ON CONFLICT (rowid) DO UPDATE SET tokens = excluded.tokens"
-                ),
-            };
-            out.run(sql, params![position]);
+            out.run(sql, params![position, content.as_str(), meta.position, meta.at]);
+            let sql = "INSERT INTO {p}search_edits (event, message, content) VALUES (?1, ?2, ?3)";
+            out.run(sql, params![meta.position, position, content]);
         }
         MessageEvent::Deleted { position, .. } => {
+            out.note(position);
+            let sql = "DELETE FROM {p}search_edits
+                WHERE event IN (SELECT edited_position FROM {p}search_messages WHERE position = ?1) OR event IN (SELECT position FROM {p}search_wordings WHERE message = ?1)";
+            out.run(sql, params![position]);
             out.run("DELETE FROM {p}search_messages WHERE position = ?1", params![position]);
             out.run("DELETE FROM {p}search_wordings WHERE message = ?1", params![position]);
-            out.run("DELETE FROM {p}search_rewordings WHERE message = ?1", params![position]);
-            let first = first_row(position);
-            out.run("DELETE FROM {p}search_tokens WHERE rowid = ?1", params![first]);
-            out.run("DELETE FROM {p}search_tokens WHERE rowid = ?1", params![first + 1]);
         }
     }
 }
@@ -228,22 +225,17 @@ fn stay(event: &Incoming<'_>, change: &MembershipEvent, out: &mut Writes) {
     }
 }
 
-/// The row of the index for what the message at `position` said at first. That of its edits comes right after.
-fn first_row(position: u64) -> u64 {
-    2 * position
-}
-
 /// How many buckets conversations are spread over.
 const BUCKETS: usize = 4096;
 
 /// A conversation's bucket: most conversations of others are in others than one's own.
-fn bucket(conversation: Uuid) -> usize {
-    (conversation.as_u128() % BUCKETS as u128) as usize
+fn bucket(conversation: Uuid) -> u16 {
+    (conversation.as_u128() % BUCKETS as u128) as u16
 }
 
-/// What was said, by what is in it; and what searches brought.
+/// What was said, by what is in it.
 #[derive(Clone)]
-pub struct Search(SqlReadRepository<IndexedMessage>, Arc<Yields>);
+pub struct Search(SqlReadRepository<IndexedMessage>, Arc<Open>);
 
 impl Search {
     /// Reads the view.

@@ -99,7 +99,7 @@ impl QueryHandler<SearchMessages> for SearchMessagesHandler {
             terms,
             conversation: query.conversation_id,
             sender: query.sender_id,
-            before: before.unwrap_or(END),
+            before: before.map_or(END, |before: u64| before.min(END)),
         };
         let found = self.search.find(caller(cx), &wanted, query.limit.get()).await?;
         let found = found.ok_or_else(|| Failure::not_found("there is no such conversation"))?;

@@ -1,70 +1,11 @@
-//! The SQL of the index and of searching. In all of the latter ?1 is the viewer.
+//! The SQL of the index and of searching.
+//!
+//! What is asked for on PostgreSQL stands in subqueries, which the planner can't look into: the plan that it makes for any value is
+//! the plan for each, and it soon makes none anew. Lists of numbers are written as JSON has them.
 
-use cqrs_core::{ColumnKind, Together};
+use cqrs_core::{ColumnKind, Sql, Together};
 
-/// Rows that lie next to each other and share a token, on PostgreSQL.
-///
-/// A GIN index finds all rows that have the tokens asked for, in no order, and of a frequent word these are most of the log. So
-/// each row has a token for each of its ranges beside those of its message, and a search without text asks for the newest ranges
-/// first. A token of the text is another one in each span of 16,384 positions: a search asks for those of the newest spans, and
-/// the index has nothing older, and nothing else, to go through.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Range {
-    /// Each is this power of two rows long.
-    pub(super) bits: u32,
-    /// Its token is its number above this. No token of a message is as large.
-    pub(super) base: u32,
-}
-
-/// 8,192 positions.
-pub(super) const FINE: Range = Range { bits: 14, base: 1 << 29 };
-/// 131,072 positions.
-pub(super) const COARSE: Range = Range { bits: 18, base: 1 << 30 };
-
-/// The tokens of the ranges in which the row `$row` lies. Numbers begin anew after half a billion ranges, so that rows are
-/// compared, too.
-macro_rules! ranges {
-    ($row:literal) => {
-        concat!(
-            "ARRAY[(536870912 + ((",
-            $row,
-            " >> 14) & 536870911))::int, (1073741824 + ((",
-            $row,
-            " >> 18) & 536870911))::int]"
-        )
-    };
-}
-pub(super) use ranges;
-
-/// What the tokens of a text are joined with (exclusive or) in the span `$span`, on PostgreSQL: another number for each span, of as
-/// many bits as a token. The first span has 0.
-macro_rules! mixed_with {
-    ($span:expr) => {
-        // Odd, so that no two of the first 2^28 spans have the same number.
-        concat!("((((", $span, ") & 268435455) * 40503073) & 268435455)::int")
-    };
-}
-
-/// How many rows a span has, as a power of two.
-pub(super) const SPAN_BITS: u32 = 15;
-pub(super) use mixed_with;
-
-/// On PostgreSQL: the tokens `$tokens` as the row `$row` has them. Those of conversations and senders, which no text has, stay.
-macro_rules! as_indexed {
-    ($tokens:literal, $row:literal) => {
-        concat!(
-            "(SELECT array_agg(CASE WHEN t < 268435456 THEN t # k ELSE t END) FROM (SELECT ",
-            $crate::search::sql::mixed_with!(concat!($row, " >> 15")),
-            " AS k OFFSET 0) span, unnest(",
-            $tokens,
-            ") t) || ",
-            $crate::search::sql::ranges!($row)
-        )
-    };
-}
-pub(super) use as_indexed;
-
-/// Takes messages in: the columns of [`super::IndexedMessage`], and the tokens.
+/// Takes messages in: the columns of [`super::IndexedMessage`].
 pub(super) static SENT: Together = Together {
     columns: &[
         ColumnKind::Int,
@@ -78,36 +19,149 @@ pub(super) static SENT: Together = Together {
         ColumnKind::Int,
         ColumnKind::Int,
         ColumnKind::Int,
-        ColumnKind::Text,
     ],
     sqlite: &[
         "INSERT INTO {p}search_messages (position, conversation, id, sender, type, content, reply_to, sent_at, edited_position,
            edited_at, bucket) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
-        "INSERT INTO {p}search_tokens (rowid, tokens) VALUES (2 * ?1, ?12)",
     ],
     postgres: &[
-        concat!(
-            "WITH sent AS MATERIALIZED (SELECT * FROM {rows} n),
-           messages AS (
-             INSERT INTO {p}search_messages (position, conversation, id, sender, type, content, reply_to, sent_at,
-               edited_position, edited_at, bucket) SELECT c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 FROM sent)
-         INSERT INTO {p}search_tokens (rowid, bucket, tokens) SELECT 2 * c1, c11, ",
-            as_indexed!("c12::int[]", "(2 * c1)"),
-            " FROM sent ORDER BY c1"
-        ),
-        // What was just inserted waits in a list that every search would read, and goes from there into the index with much less
-        // work than each row by itself.
-        "SELECT gin_clean_pending_list('{p}search_tokens_index')",
+        "INSERT INTO {p}search_messages (position, conversation, id, sender, type, content, reply_to, sent_at,
+           edited_position, edited_at, bucket) SELECT c1, c2, c3, c4, c5, c6, c7, c8, c9, c10, c11 FROM {rows} n ORDER BY c1",
     ],
 };
 
-/// Conversations that the viewer is in: at most ?2.
-pub(super) const SCOPE: &str = "SELECT conversation FROM {p}search_stays
-    WHERE person = ?1 AND until = 9223372036854775807 LIMIT ?2";
+/// How far segments have been made, and the last event that said something.
+pub(super) const PROGRESS: &str =
+    "SELECT p.closed, p.merged, CASE WHEN m.last > e.last THEN m.last ELSE e.last END FROM
+    (SELECT COALESCE(max(closed), 0) AS closed, COALESCE(max(merged), 0) AS merged FROM {p}search_progress) p,
+    (SELECT COALESCE(max(position), 0) AS last FROM {p}search_messages) m,
+    (SELECT COALESCE(max(event), 0) AS last FROM {p}search_edits) e";
 
-/// The conversation ?2, if the viewer is in it.
-pub(super) const IS_IN: &str = "SELECT conversation FROM {p}search_stays
-    WHERE person = ?1 AND conversation = ?2 AND until = 9223372036854775807";
+/// What events from ?1 on, and before ?2, said: event, message, conversation, sender, words. An edited message comes with all its
+/// wordings.
+pub(super) const LOOSE: &str =
+    "SELECT position, position, conversation, sender, content FROM {p}search_messages
+      WHERE position >= ?1 AND position < ?2
+    UNION ALL SELECT m.position, m.position, m.conversation, m.sender, w.content FROM {p}search_wordings w
+      JOIN {p}search_messages m ON m.position = w.message WHERE w.message >= ?1 AND w.message < ?2
+    UNION ALL SELECT e.event, m.position, m.conversation, m.sender, e.content FROM {p}search_edits e
+      JOIN {p}search_messages m ON m.position = e.message WHERE e.event >= ?1 AND e.event < ?2";
+
+/// What the messages ?1 say, and what they said before they were edited.
+pub(super) const WORDINGS: Sql = Sql::Each {
+    sqlite: "SELECT m.position, m.conversation, m.sender, m.content FROM json_each(?1) j
+          JOIN {p}search_messages m ON m.position = j.value
+        UNION ALL SELECT m.position, m.conversation, m.sender, w.content FROM json_each(?1) j
+          JOIN {p}search_messages m ON m.position = j.value JOIN {p}search_wordings w ON w.message = m.position",
+    postgres: "WITH j AS (SELECT unnest(string_to_array(btrim(?1, '[]'), ',')::bigint[]) AS message)
+        SELECT m.position, m.conversation, m.sender, m.content FROM j
+          JOIN {p}search_messages m ON m.position = j.message
+        UNION ALL SELECT m.position, m.conversation, m.sender, w.content FROM j
+          JOIN {p}search_messages m ON m.position = j.message JOIN {p}search_wordings w ON w.message = m.position",
+};
+
+/// For each of the keys ?1: the last block of its group that begins there or before.
+pub(super) const BLOCKS_AT: Sql = Sql::Each {
+    sqlite: "SELECT j.value, b.key, b.data FROM json_each(?1) j JOIN {p}search_blocks b ON b.key = (
+          SELECT max(key) FROM {p}search_blocks WHERE key <= j.value AND key >= j.value >> 48 << 48)",
+    postgres: "SELECT j.at, b.key, b.data FROM
+        (SELECT unnest(string_to_array(btrim(?1, '[]'), ',')::bigint[]) AS at) j, LATERAL (
+          SELECT key, data FROM {p}search_blocks WHERE key <= j.at AND key >= j.at >> 48 << 48
+          ORDER BY key DESC LIMIT 1) b",
+};
+
+/// The blocks of the groups ?1 that begin at ?2 or later, and before ?3.
+pub(super) const BLOCKS_OF: Sql = Sql::Each {
+    sqlite: "SELECT b.key, b.data FROM json_each(?1) j
+        JOIN {p}search_blocks b ON b.key >= (j.value << 48) + ?2 AND b.key < (j.value << 48) + ?3",
+    postgres: "SELECT b.key, b.data FROM
+        (SELECT unnest(string_to_array(btrim(?1, '[]'), ',')::bigint[]) AS of) j, LATERAL (
+          SELECT key, data FROM {p}search_blocks WHERE key >= (j.of << 48) + ?2 AND key < (j.of << 48) + ?3 OFFSET 0) b",
+};
+
+/// Writes a block: its key, and what is in it.
+pub(super) static BLOCK: Together = Together {
+    columns: &[ColumnKind::Int, ColumnKind::Bytes],
+    sqlite: &["INSERT INTO {p}search_blocks (key, data) VALUES (?1, ?2)
+        ON CONFLICT (key) DO UPDATE SET data = excluded.data"],
+    postgres: &["INSERT INTO {p}search_blocks (key, data) SELECT c1, c2 FROM {rows} n
+        ON CONFLICT (key) DO UPDATE SET data = excluded.data"],
+};
+
+/// Drops the blocks from a key on, and before another.
+pub(super) static DROPPED: Together = Together {
+    columns: &[ColumnKind::Int, ColumnKind::Int],
+    sqlite: &["DELETE FROM {p}search_blocks WHERE key >= ?1 AND key < ?2"],
+    postgres: &["DELETE FROM {p}search_blocks b USING {rows} n WHERE b.key >= n.c1 AND b.key < n.c2"],
+};
+
+/// How far segments have been made from now on.
+pub(super) const MADE: &str = "INSERT INTO {p}search_progress (id, closed, merged) VALUES (1, ?1, ?2)
+    ON CONFLICT (id) DO UPDATE SET closed = excluded.closed, merged = excluded.merged";
+
+/// What isn't in segments of what events after ?1 said, on SQLite and PostgreSQL.
+macro_rules! loose_after {
+    ($after:literal, $none:literal) => {
+        concat!(
+            "SELECT 1, position, position, conversation, sender, content, ",
+            $none,
+            " FROM {p}search_messages WHERE position > ",
+            $after,
+            " UNION ALL SELECT 1, m.position, m.position, m.conversation, m.sender, w.content, ",
+            $none,
+            " FROM {p}search_wordings w JOIN {p}search_messages m ON m.position = w.message WHERE w.message > ",
+            $after,
+            " UNION ALL SELECT 1, e.event, m.position, m.conversation, m.sender, e.content, ",
+            $none,
+            " FROM {p}search_edits e JOIN {p}search_messages m ON m.position = e.message WHERE e.event > ",
+            $after
+        )
+    };
+}
+
+/// What a look at the index needs, in one snapshot: how far segments have been made (0, closed); what events after ?1 said, unless it
+/// is in segments (1, event, message, conversation, sender, words); and the last ?4 blocks of each of the groups ?2 that begin
+/// before ?3 (2, key, and in the end the data).
+pub(super) const LOOK: Sql = Sql::Each {
+    sqlite: concat!(
+        "SELECT 0, (SELECT COALESCE(max(closed), 0) FROM {p}search_progress), 0, NULL, NULL, NULL, NULL UNION ALL ",
+        loose_after!("(SELECT max(?1, COALESCE(max(closed) - 1, 0)) FROM {p}search_progress)", "NULL"),
+        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM json_each(?2) j JOIN {p}search_blocks b ON b.key IN (
+          SELECT key FROM {p}search_blocks WHERE key >= j.value << 48 AND key < (j.value << 48) + ?3
+          ORDER BY key DESC LIMIT ?4)"
+    ),
+    postgres: concat!(
+        "SELECT 0, (SELECT COALESCE(max(closed), 0) FROM {p}search_progress), 0::bigint, NULL::uuid, NULL::uuid, NULL, NULL::bytea
+        UNION ALL ",
+        loose_after!("(SELECT GREATEST(?1::bigint, max(closed) - 1) FROM {p}search_progress)", "NULL"),
+        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM
+          (SELECT unnest((SELECT string_to_array(btrim(?2, '[]'), ',')::bigint[])) AS of) j, LATERAL (
+            SELECT key, data FROM {p}search_blocks WHERE key >= j.of << 48 AND key < (j.of << 48) + (SELECT ?3::bigint)
+            ORDER BY key DESC LIMIT (SELECT ?4::bigint)) b"
+    ),
+};
+
+/// The ?2 newest messages before ?1: where, and their buckets.
+pub(super) const NEWEST: &str =
+    "SELECT position, bucket FROM {p}search_messages WHERE position < ?1 ORDER BY position DESC LIMIT ?2";
+
+/// Conversations that the viewer is in, at most ?2: since when, and up to which message that is known.
+pub(super) const SCOPE: &str =
+    "SELECT conversation, since, (SELECT COALESCE(max(position), 0) FROM {p}search_messages)
+    FROM {p}search_stays WHERE person = ?1 AND until = 9223372036854775807 LIMIT ?2";
+
+/// The same of the conversation ?2 alone.
+pub(super) const IS_IN: &str =
+    "SELECT conversation, since, (SELECT COALESCE(max(position), 0) FROM {p}search_messages)
+    FROM {p}search_stays WHERE person = ?1 AND conversation = ?2 AND until = 9223372036854775807";
+
+/// The messages ?1, as they are by now.
+pub(super) const MESSAGES: Sql = Sql::Each {
+    sqlite: "SELECT m.position, m.conversation, m.id, m.sender, m.type, m.content, m.reply_to, m.sent_at, m.edited_at, m.edited_position
+        FROM json_each(?1) j CROSS JOIN {p}search_messages m ON m.position = j.value",
+    postgres: "SELECT position, conversation, id, sender, type, content, reply_to, sent_at, edited_at, edited_position
+        FROM {p}search_messages WHERE position = ANY ((SELECT string_to_array(btrim(?1, '[]'), ',')::bigint[])::bigint[])",
+};
 
 /// Whether the viewer was in when something happened at `$position` in the conversation of the message `m`, where `n` is their
 /// stay there now.
@@ -127,11 +181,11 @@ macro_rules! was_in_at {
 }
 
 /// Of the message `m`: `$now`, if the viewer was in at its last edit, or else `$before` of the newest wording that they
-/// were in for; null if they may not see it.
+/// were in for.
 macro_rules! as_seen {
     ($now:literal, $before:literal) => {
         concat!(
-            "CASE WHEN n.since IS NULL THEN NULL WHEN m.edited_position = 0 OR ",
+            "CASE WHEN m.edited_position = 0 OR ",
             was_in_at!("m.edited_position"),
             " THEN ",
             $now,
@@ -156,13 +210,6 @@ macro_rules! message {
     };
 }
 
-/// The message `m` at `$position`.
-macro_rules! message_at {
-    ($position:literal) => {
-        concat!(" LEFT JOIN {p}search_messages m ON m.position = ", $position)
-    };
-}
-
 /// What the viewer's stay `n` in the conversation of the message `m` is, if they are in and were when it was sent.
 macro_rules! stay {
     () => {
@@ -173,155 +220,22 @@ macro_rules! stay {
     };
 }
 
-/// On SQLite: at most ?4 rows `$found`, newest first; each with its message as the viewer sees it. ?5 has a byte for each bucket,
-/// 1 where a conversation of the viewer's is in it: most messages of others are passed over unread. The rows come in the order
-/// of the first table, one by one as they are asked for; sorting them again would find all first.
-macro_rules! newest {
-    ($found:literal) => {
-        concat!(
-            "SELECT c.line, ",
-            message!(),
-            " FROM (SELECT ",
-            $found,
-            " LIMIT ?4) c LEFT JOIN {p}search_messages b INDEXED BY {p}search_buckets
-               ON b.position = c.line / 2 AND substr(?5, b.bucket + 1, 1) = x'01'",
-            message_at!("b.position"),
-            " LEFT JOIN {p}search_stays n ON ",
-            stay!()
-        )
-    };
-}
-
-/// On SQLite: of the rows before ?3 that match ?2, an FTS5 expression.
-pub(super) const MATCHING: &str = newest!(
-    "i.rowid AS line FROM {p}search_tokens i WHERE {p}search_tokens MATCH ?2 AND i.rowid < ?3 ORDER BY i.rowid DESC"
-);
-
-/// On SQLite: of all messages before the row ?3.
-pub(super) const ANY: &str = newest!(
-    "2 * i.position AS line FROM {p}search_messages i INDEXED BY {p}search_buckets WHERE i.position < (?3 + 1) / 2
-       ORDER BY i.position DESC"
-);
-
-/// On PostgreSQL: the newest ?4 rows before the row ?3 that have all of the tokens ?2 `$and`, in the ?6 rows before ?3 or before
-/// the end, or in the same ranges as these, of `$bits` bits. ?5 is as it is on SQLite; what it leaves out is only counted. Each
-/// row says where the ranges begin and end, and how many rows in them have the tokens; there is one row at least.
-///
-/// What is asked for stands in subqueries, so that the planner, which can't know it then, makes the same plan each time and
-/// soon makes it no more. Rows aren't compared by their key, lest it reads the newest and looks for the tokens in each; and each
-/// message's stay is a subquery of its own, lest it reads all of the viewer's for each.
-macro_rules! newest_before {
-    ($bits:expr, $($and:expr),+) => {
-        concat!(
-            "WITH b AS MATERIALIZED (
-               SELECT hi, (GREATEST(hi - ?6::bigint, 0) >> ",
-            $bits,
-            ") << ",
-            $bits,
-            " AS lo FROM (
-                 SELECT LEAST(?3::bigint, COALESCE((SELECT max(rowid) + 1 FROM {p}search_tokens), 0)) AS hi) newest),
-             c AS MATERIALIZED (
-               SELECT i.rowid, i.bucket FROM {p}search_tokens i
-               WHERE i.tokens @> (SELECT ?2::int[])",
-            $($and,)+
-            "    AND i.rowid + 0 < (SELECT hi FROM b) AND i.rowid + 0 >= (SELECT lo FROM b))
-             SELECT c.rowid, ",
-            message!(),
-            ", b.lo, b.hi, (SELECT count(*) FROM c) FROM b LEFT JOIN (
-               SELECT c.rowid FROM c WHERE get_byte((SELECT ?5::bytea), c.bucket) = 1
-               ORDER BY c.rowid DESC LIMIT (SELECT ?4::bigint)) c ON true",
-            message_at!("c.rowid / 2"),
-            " LEFT JOIN LATERAL (SELECT n.since FROM {p}search_stays n WHERE ",
-            stay!(),
-            " LIMIT 1) n ON true ORDER BY c.rowid DESC"
-        )
-    };
-}
-
-/// In ranges of ?7 bits and the base ?8.
-macro_rules! in_ranges {
-    ($and_any:literal) => {
-        newest_before!(
-            "?7::int",
-            " AND i.tokens && (SELECT array_agg((?8::bigint + (range & 536870911))::int)
-                FROM b, generate_series(b.lo >> ?7::int, (b.hi - 1) >> ?7::int) range)",
-            $and_any
-        )
-    };
-}
-
-/// Without a text, of all conversations.
-pub(super) const IN_RANGES: &str = in_ranges!("");
-
-/// Without a text, of those with any of the tokens ?9.
-pub(super) const IN_RANGES_WITH_ANY: &str = in_ranges!(" AND i.tokens && (SELECT ?9::int[])");
-
-/// With the token `$token` of a text in any of the spans.
-macro_rules! with_token {
-    ($token:literal) => {
-        concat!(
-            " AND i.tokens && (SELECT array_agg((",
-            $token,
-            "::bigint # ",
-            mixed_with!("span"),
-            ")::int) FROM b, generate_series(b.lo >> 15, (b.hi - 1) >> 15) span)"
-        )
-    };
-}
-
-/// In one of the conversations whose tokens are ?7.
-macro_rules! with_any {
-    () => {
-        " AND i.tokens && (SELECT ?7::int[])"
-    };
-}
-
-/// In the fine ranges, whose tokens are in the lists of all rows: worth it where these are few.
-macro_rules! in_fine_ranges {
-    () => {
-        " AND i.tokens && (SELECT array_agg((536870912 + (range & 536870911))::int)
-            FROM b, generate_series(b.lo >> 14, (b.hi - 1) >> 14) range)"
-    };
-}
-
-/// With these tokens of a text.
-macro_rules! with_tokens {
-    ($bits:literal, $and:expr, $($token:literal),+) => {
-        newest_before!($bits, $and, $(with_token!($token)),+)
-    };
-}
-
-/// With one of a text's tokens, with two, and so on.
-macro_rules! by_tokens {
-    ($bits:literal, $and:expr, $one:literal $two:literal $three:literal $four:literal $five:literal $six:literal) => {
-        [
-            with_tokens!($bits, $and, $one),
-            with_tokens!($bits, $and, $one, $two),
-            with_tokens!($bits, $and, $one, $two, $three),
-            with_tokens!($bits, $and, $one, $two, $three, $four),
-            with_tokens!($bits, $and, $one, $two, $three, $four, $five),
-            with_tokens!($bits, $and, $one, $two, $three, $four, $five, $six),
-        ]
-    };
-}
-
-/// How many of a text's tokens are looked for in the index at most.
-pub(super) const MOST_TOKENS: usize = 6;
-
-/// Statements by how many tokens of a text they are about, from one on.
-type ByTokens = [&'static str; MOST_TOKENS];
-
-/// With the tokens ?7 and on of a text, in whole spans. Of all conversations.
-pub(super) const IN_SPANS: ByTokens = by_tokens!("15", "", "?7" "?8" "?9" "?10" "?11" "?12");
-
-/// The same, in fine ranges: of the frequent, a span has more than a page needs.
-pub(super) const IN_FINE_RANGES: ByTokens =
-    by_tokens!("14", in_fine_ranges!(), "?7" "?8" "?9" "?10" "?11" "?12");
-
-/// In whole spans, with any of the tokens ?7; those of the text from ?8 on.
-pub(super) const IN_SPANS_WITH_ANY: ByTokens =
-    by_tokens!("15", with_any!(), "?8" "?9" "?10" "?11" "?12" "?13");
-
-/// The same, in fine ranges.
-pub(super) const IN_FINE_RANGES_WITH_ANY: ByTokens =
-    by_tokens!("14", concat!(with_any!(), in_fine_ranges!()), "?8" "?9" "?10" "?11" "?12" "?13");
+/// Of the messages ?2 those that the viewer, ?1, may see, as they see them. On PostgreSQL message and stay are subqueries of their
+/// own: joined, they were now and then planned as all there are, for each message.
+pub(super) const SEEN: Sql = Sql::Each {
+    sqlite: concat!(
+        "SELECT ",
+        message!(),
+        " FROM json_each(?2) j CROSS JOIN {p}search_messages m ON m.position = j.value JOIN {p}search_stays n ON ",
+        stay!()
+    ),
+    postgres: concat!(
+        "SELECT ",
+        message!(),
+        " FROM (SELECT unnest((SELECT string_to_array(btrim(?2, '[]'), ',')::bigint[])) AS at) j,
+           LATERAL (SELECT * FROM {p}search_messages m WHERE m.position = j.at LIMIT 1) m,
+           LATERAL (SELECT n.since FROM {p}search_stays n WHERE ",
+        stay!(),
+        " LIMIT 1) n"
+    ),
+};

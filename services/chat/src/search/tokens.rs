@@ -1,14 +1,15 @@
-//! What a message is indexed under: the tokens of its text, of its conversation, and of its sender. A term of
-//! SQLite's FTS5 as they are, an integer of PostgreSQL's GIN: those of a text are others there in each span ([`super::sql`]).
+//! What a message is indexed under: the tokens of its text, of its conversation, and of its sender.
+
+use std::collections::BTreeSet;
 
 use parlor_text::{TOKEN_BITS, Token};
 use uuid::Uuid;
 
-/// The tokens of a message, as [`written`].
-pub(super) fn of_message(conversation: Uuid, sender: Uuid, content: &str) -> String {
+/// The tokens of a message, each once.
+pub(super) fn of_message(conversation: Uuid, sender: Uuid, content: &str) -> BTreeSet<Token> {
     let mut tokens = parlor_text::index_tokens(&parlor_text::fold(content));
     tokens.extend([of_conversation(conversation), of_sender(sender)]);
-    written(tokens)
+    tokens
 }
 
 /// The token of a conversation.
@@ -24,26 +25,9 @@ pub(super) fn of_sender(sender: Uuid) -> Token {
 /// Beyond all tokens of texts.
 const NOT_OF_TEXT: Token = 1 << TOKEN_BITS;
 
-/// Whether a token is one of a text.
-pub(super) fn is_of_text(token: Token) -> bool {
-    token < NOT_OF_TEXT
-}
-
-/// As PostgreSQL writes an array; to FTS5, all but the digits only separates.
-pub(super) fn written(tokens: impl IntoIterator<Item = Token>) -> String {
-    let tokens: Vec<_> = tokens.into_iter().map(|token| token.to_string()).collect();
-    format!("{{{}}}", tokens.join(","))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tokens_are_written_as_both_stores_read_them() {
-        assert_eq!(written([]), "{}");
-        assert_eq!(written([3, 70]), "{3,70}");
-    }
 
     #[test]
     fn conversations_stay_as_stored_indexes_have_them() {

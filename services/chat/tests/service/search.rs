@@ -1,5 +1,8 @@
 //! Searching: what is found is what may be seen, in any script.
 
+use cqrs_core::{
+    Actor, Append, Clock as _, Commit, Log as _, NewEvent, Row, RowExt as _, StreamId, SystemClock,
+};
 use cqrs_http::Limit;
 use parlor_chat::add_participant::AddParticipant;
 use parlor_chat::delete_message::DeleteMessage;
@@ -7,6 +10,7 @@ use parlor_chat::edit_message::EditMessage;
 use parlor_chat::remove_participant::RemoveParticipant;
 use parlor_chat::search::search_messages::SearchMessages;
 use parlor_chat::values::History;
+use rusqlite::Connection;
 use serde_json::json;
 use uuid::Uuid;
 
@@ -187,4 +191,175 @@ async fn who_is_in_very_many_conversations_searches_them_all() {
         let found: Vec<_> = all(&chat, ann, searching(q)).await.into_iter().map(|(id, _)| id).collect();
         assert_eq!(found, expected, "{q}");
     }
+}
+
+/// So many events that concern no view.
+async fn pass(chat: &Chat, events: u64) {
+    let log = &chat.store.store.log;
+    let mut left = events;
+    while left > 0 {
+        let many = left.min(2_000);
+        let id = SystemClock.fresh_id();
+        let mut commit = Commit::new(Actor::System, id, SystemClock.now());
+        let event = || {
+            let id = SystemClock.fresh_id();
+            NewEvent { id, name: "passed".into(), schema: 1, data: "{}".into() }
+        };
+        let events = (0..many).map(|_| event()).collect();
+        commit.appends.push(Append { stream: StreamId { category: "time", id }, expected: 0, events });
+        log.commit(commit).await.unwrap();
+        left -= many;
+    }
+}
+
+/// How many rows a query of the view's tables gives.
+async fn rows(chat: &Chat, sql: &'static str) -> Vec<u64> {
+    let row = |row: &dyn Row| row.get::<u64>(0);
+    chat.store.store.views.query("search", sql, vec![], row).await.unwrap()
+}
+
+const BLOCKS: &str = "SELECT key FROM {p}search_blocks WHERE length(data) > 0";
+const CLOSED: &str = "SELECT closed FROM {p}search_progress";
+const EDITS: &str = "SELECT event FROM {p}search_edits";
+
+/// Messages, edits and deletions, some while they are loose, others when they are in segments.
+pub async fn live_through_segments(chat: &Chat) {
+    let (ann, bob) = (chat.user("Ann").await, chat.user("Bob").await);
+    let room = chat.group(ann, &[bob], History::All).await.id;
+    let mut said = Vec::new();
+    for segment in 0..3 {
+        for n in 0..4 {
+            said.push(chat.say(ann, room, &format!("haystack {segment}{n}")).await.id);
+        }
+        chat.project().await;
+        // A search now is one by a process that has some of a segment in memory when it is made.
+        assert_eq!(contents(chat, bob, "haystack").await.len(), said.len());
+        pass(chat, 8_192).await;
+    }
+    chat.project().await;
+    assert_eq!(rows(chat, CLOSED).await, [2 * 8_192], "after the last segment nothing was said");
+    let edit = |message, text: &str| EditMessage { conversation: room, message, content: content(text) };
+    chat.act(ann, edit(said[1], "needle 01")).await.unwrap();
+    chat.act(ann, edit(said[9], "needle 21")).await.unwrap();
+    for message in [said[2], said[10]] {
+        chat.act(ann, DeleteMessage { conversation: room, message }).await.unwrap();
+    }
+    chat.project().await;
+    let compare = async |when: &str| {
+        let hay = ["23", "20", "13", "12", "11", "10", "03", "00"].map(|n| format!("haystack {n}"));
+        assert_eq!(contents(chat, bob, "haystack").await, hay, "{when}");
+        assert_eq!(contents(chat, bob, "needle").await, ["needle 21", "needle 01"], "{when}");
+        assert_eq!(
+            contents(chat, bob, "haystack 0").await,
+            [&hay[1], &hay[5], &hay[6], &hay[7]].map(Clone::clone),
+            "{when}"
+        );
+    };
+    compare("what was said of older segments is loose").await;
+    pass(chat, 8_192).await;
+    chat.say(ann, room, "the end").await;
+    chat.project().await;
+    pass(chat, 1).await;
+    chat.project().await;
+    assert_eq!((rows(chat, CLOSED).await, rows(chat, EDITS).await), (vec![4 * 8_192], vec![]));
+    compare("all is in segments").await;
+    chat.rebuild("search").await;
+    compare("it was filled anew").await;
+    said.push(chat.say(ann, room, "haystack").await.id);
+    chat.project().await;
+    assert_eq!(contents(chat, bob, "haystack").await.len(), 9);
+    chat.act(ann, edit(said[0], "another")).await.unwrap();
+    assert!(!rows(chat, BLOCKS).await.is_empty());
+    let all =
+        chat.store.store.views.query("search", "SELECT id FROM {p}search_messages", vec![], |row| row.get(0));
+    for message in all.await.unwrap() {
+        chat.act(ann, DeleteMessage { conversation: room, message }).await.unwrap();
+    }
+    chat.project().await;
+    assert_eq!(
+        (rows(chat, BLOCKS).await, rows(chat, EDITS).await),
+        (vec![], vec![]),
+        "nothing tells what was said"
+    );
+}
+
+#[tokio::test]
+async fn what_was_said_long_ago_is_found_as_it_is_by_now() {
+    live_through_segments(&Chat::start().await).await;
+}
+
+/// Sixty messages, and between each two of them, so to speak, 8,000 of others: in small segments, in large ones, and in both.
+pub async fn stretch_and_search(chat: &Chat) {
+    let (ann, bob) = (chat.user("Ann").await, chat.user("Bob").await);
+    let rooms = [
+        chat.group(ann, &[bob], History::SinceJoining).await.id,
+        chat.group(bob, &[ann], History::SinceJoining).await.id,
+        chat.group(bob, &[], History::SinceJoining).await.id,
+    ];
+    let oldest = chat.say(bob, rooms[0], "the oldest pearl").await;
+    for n in 0..60 {
+        chat.say(bob, rooms[n % 3], &format!("haystack {n}")).await;
+    }
+    chat.project().await;
+    // Negative first, lest one gets a key that another still has. The oldest stays where it is.
+    let stretched = [
+        format!(
+            "UPDATE {{p}}search_messages SET position = -position * 8000 WHERE position > {}",
+            oldest.position
+        ),
+        "UPDATE {p}search_messages SET position = -position WHERE position < 0".to_owned(),
+    ];
+    match chat.store.dir() {
+        Some(dir) => {
+            let store = Connection::open(dir.join("views.db")).unwrap();
+            for sql in stretched {
+                assert_eq!(store.execute(&sql.replace("{p}", "g1_"), []), Ok(60));
+            }
+        }
+        None => {
+            for sql in stretched {
+                assert_eq!(rows(chat, format!("{sql} RETURNING 1").leak()).await.len(), 60);
+            }
+        }
+    }
+    let expected = |seen: &dyn Fn(usize) -> bool| -> Vec<String> {
+        (0..60).rev().filter(|n| seen(*n)).map(|n| format!("haystack {n}")).collect()
+    };
+    let mut merged = Vec::new();
+    loop {
+        let progress = rows(chat, "SELECT closed + merged FROM {p}search_progress").await;
+        assert_eq!(contents(chat, ann, "haystack").await, expected(&|n| n % 3 < 2), "{progress:?}");
+        assert_eq!(contents(chat, bob, "haystack 7").await, expected(&|n| n.to_string().contains('7')));
+        assert_eq!(contents(chat, ann, "h").await.len(), 41, "a letter that the index doesn't know");
+        assert_eq!(contents(chat, ann, "pearl").await, ["the oldest pearl"]);
+        let of_one = SearchMessages { conversation_id: Some(rooms[1]), ..searching("stack") };
+        let of_one: Vec<_> = all(chat, ann, of_one).await.into_iter().map(|(_, content)| content).collect();
+        assert_eq!(of_one, expected(&|n| n % 3 == 1));
+        if merged.last() == Some(&progress) {
+            break;
+        }
+        merged.push(progress);
+        // Each step makes one segment, or a part of one, until there is nothing left to do.
+        for _ in 0..9 {
+            pass(chat, 1).await;
+            chat.project().await;
+        }
+    }
+    // The groups of large segments come after those of small ones.
+    let large = rows(chat, "SELECT key FROM {p}search_blocks WHERE key >= 4611686018427387904").await;
+    assert!(large.len() > 100 && merged.len() > 5, "{} {}", large.len(), merged.len());
+    const EMPTY: &str = "SELECT key FROM {p}search_blocks WHERE length(data) = 0";
+    assert_eq!(rows(chat, EMPTY).await, [0; 0]);
+    chat.act(bob, DeleteMessage { conversation: rooms[0], message: oldest.id }).await.unwrap();
+    chat.project().await;
+    let empty = rows(chat, EMPTY).await;
+    assert!(
+        empty.len() > 5 && empty.iter().all(|key| large.contains(key)),
+        "what only that one had: {empty:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_long_log_is_searched_as_a_short_one() {
+    stretch_and_search(&Chat::start().await).await;
 }
