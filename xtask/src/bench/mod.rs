@@ -90,7 +90,8 @@ impl Task for Bench {
         let target = target_dir();
         let settings = Settings {
             quick: self.quick,
-            results: target.join("bench"),
+            // What a quick run finds is no figure for the page.
+            results: if self.quick { target.join("bench") } else { root().join(PAGE).with_extension("") },
             page: root().join(PAGE),
             target,
             postgres: server.as_ref().map(|server| server.url().to_owned()),

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cqrs_core::{Row, RowError, RowExt as _, StoreError, params};
+use cqrs_core::{Position, Row, RowError, RowExt as _, StoreError, params};
 use cqrs_sql::AnswerKey;
 use parlor_text::Token;
 use uuid::Uuid;
@@ -77,7 +77,7 @@ struct Asked {
     /// And any of these, unless there are none.
     any: Vec<Token>,
     /// Where there may be messages that the viewer sees.
-    within: Arc<Within>,
+    within: Within,
 }
 
 impl Asked {
@@ -88,16 +88,24 @@ impl Asked {
     }
 }
 
-/// Where somebody may find something.
-struct Within {
+/// Where somebody is.
+struct Stays {
     /// Since when they are in their conversations.
     since: HashMap<Uuid, u64>,
     /// Whether these are all.
     all: bool,
-    /// The last message of when that was so.
+    /// The last message of when that was read.
     upto: u64,
     /// For each bucket, whether one of their conversations is in it.
     buckets: Vec<bool>,
+}
+
+/// Where somebody may find something.
+#[derive(Clone)]
+struct Within {
+    stays: Arc<Stays>,
+    /// Up to which position that is known to be so.
+    upto: u64,
 }
 
 /// Whether somebody may see a message.
@@ -111,7 +119,7 @@ enum Sees {
     Not,
 }
 
-impl Within {
+impl Stays {
     /// Of conversations, since when, and up to which message that is known.
     fn of(stays: Vec<(Uuid, u64, u64)>) -> Self {
         let all = stays.len() <= MOST_LISTED;
@@ -122,17 +130,19 @@ impl Within {
         let upto = stays.first().map_or(0, |(.., upto)| *upto);
         Self { since: stays.into_iter().map(|(of, since, _)| (of, since)).collect(), all, upto, buckets }
     }
+}
 
+impl Within {
     fn may_have(&self, hit: Hit) -> bool {
-        self.buckets.get(usize::from(hit.bucket)).is_some_and(|has| *has)
+        self.stays.buckets.get(usize::from(hit.bucket)).is_some_and(|has| *has)
     }
 
     /// Whether they see a message in a conversation that was sent, and edited last, at these positions; 0 if it never was. Who left
     /// meanwhile may have seen what was said before; of what came after these stays were read, nothing is known.
     fn sees(&self, conversation: Uuid, sent: u64, edited: u64) -> Sees {
-        match self.since.get(&conversation) {
+        match self.stays.since.get(&conversation) {
             Some(since) if *since < sent && sent.max(edited) <= self.upto => Sees::Now,
-            None if self.all && sent <= self.upto => Sees::Not,
+            None if self.stays.all && sent <= self.upto => Sees::Not,
             _ => Sees::Maybe,
         }
     }
@@ -228,11 +238,12 @@ impl Search {
         let within = match wanted.conversation {
             Some(conversation) => {
                 let stays = self.0.rows(sql::IS_IN, params![viewer, conversation], stay).await?;
-                Arc::new(Within::of(stays))
+                let stays = Arc::new(Stays::of(stays));
+                Within { upto: stays.upto, stays }
             }
             None => self.within(viewer).await?,
         };
-        if within.since.is_empty() {
+        if within.stays.since.is_empty() {
             return Ok(None);
         }
         let mut all: Vec<Token> = parlor_text::query_tokens(&wanted.terms).into_iter().collect();
@@ -242,31 +253,33 @@ impl Search {
         }
         all.extend(wanted.sender.map(tokens::of_sender));
         let mut any = Vec::new();
-        if all.is_empty() && within.since.len() <= MOST_NAMED {
-            any = within.since.keys().copied().map(tokens::of_conversation).collect();
+        if all.is_empty() && within.stays.since.len() <= MOST_NAMED {
+            any = within.stays.since.keys().copied().map(tokens::of_conversation).collect();
         }
         Ok(Some(Asked { all, any, within }))
     }
 
     /// Where somebody may find something.
-    async fn within(&self, viewer: Uuid) -> Result<Arc<Within>, StoreError> {
+    async fn within(&self, viewer: Uuid) -> Result<Within, StoreError> {
         let views = self.0.views();
         let key = AnswerKey { question: "search within", of: Uuid::nil(), by: viewer, limit: 0 };
-        if let Some(within) = views.recall(&key) {
-            return Ok(within);
+        // Read first: what is remembered is no older.
+        let known = views.known_at(super::VIEW, crate::NAME);
+        if let Some(stays) = views.recall::<Stays>(&key) {
+            return Ok(Within { upto: stays.upto.max(known.0), stays });
         }
         let mut watch = views.watch();
         if let Some(watch) = &mut watch {
             watch.on([viewer]);
         }
         let stays = self.0.rows(sql::SCOPE, params![viewer, MOST_LISTED + 1], stay).await?;
-        let within = Arc::new(Within::of(stays));
+        let stays = Arc::new(Stays::of(stays));
         if let Some(watch) = watch
             && let Some(settled) = views.settled(&[super::VIEW]).await
         {
-            views.remember(&settled, key, watch, within.clone(), BUCKETS + within.since.len() * 32);
+            views.remember(&settled, key, watch, stays.clone(), BUCKETS + stays.since.len() * 32);
         }
-        Ok(within)
+        Ok(Within { upto: stays.upto, stays })
     }
 
     /// Reads the last `blocks` of each group of tokens before a position, and what isn't in blocks yet.
@@ -274,9 +287,18 @@ impl Search {
         let groups = asked.groups();
         let blocks = blocks.min((MOST_BLOCKS / groups.len()).max(BLOCKS));
         for tries in 0..TRIES {
-            let since = self.1.upto();
-            let params = params![since, as_json(&groups), before, blocks];
-            let rows = self.0.rows(sql::LOOK, params, LookRow::from_row).await?;
+            // Read first: what is read of the view is no older, unless that is a copy.
+            let views = self.0.views();
+            let place = views.watch().map_or(Position(0), |_| views.known_at(super::VIEW, crate::NAME));
+            let (since, read_at) = self.1.known();
+            let (groups, params) = (as_json(&groups), params![before, blocks]);
+            let rows = if place.0 > 0 && read_at == place.0 {
+                self.0.rows(sql::BLOCKS_BEFORE, [params![groups], params].concat(), LookRow::from_row).await?
+            } else {
+                self.0
+                    .rows(sql::LOOK, [params![groups], params, params![since]].concat(), LookRow::from_row)
+                    .await?
+            };
             let (mut closed, mut said, mut read) = (0, Vec::new(), Vec::new());
             for row in rows {
                 match row {
@@ -298,7 +320,10 @@ impl Search {
                 }),
             };
             match open {
-                Ok(open) => return looked(asked, &read, open, before, blocks),
+                Ok(open) => {
+                    self.1.read_at(place.0);
+                    return looked(asked, &read, open, before, blocks);
+                }
                 // Read before others closed a segment, or after they began anew.
                 Err(OutOfStep) if tries == 0 => {}
                 // Or the view was filled anew, and has less in segments.
@@ -324,7 +349,7 @@ impl Search {
         viewer: Uuid,
         positions: &[u64],
         wanted: &Arc<Wanted>,
-        within: &Arc<Within>,
+        within: &Within,
     ) -> Result<Vec<(u64, MessageAnswer)>, StoreError> {
         let (wants, may) = (wanted.clone(), within.clone());
         let by_now = move |row: &dyn Row| {

@@ -51,6 +51,8 @@ struct Kept {
     closed: u64,
     /// The last event that was read.
     upto: u64,
+    /// How far the view was, at least, when it was read.
+    read_at: u64,
     segments: BTreeMap<u64, HashMap<Token, Vec<Hit>>>,
 }
 
@@ -63,9 +65,16 @@ pub(super) struct Open(Mutex<Kept>);
 pub(super) struct OutOfStep;
 
 impl Open {
-    /// The last event that was read: those after it are to be.
-    pub(super) fn upto(&self) -> u64 {
-        self.0.lock().upto
+    /// The last event that was read, those after it are to be; and where the view was when there were none.
+    pub(super) fn known(&self) -> (u64, u64) {
+        let kept = self.0.lock();
+        (kept.upto, kept.read_at)
+    }
+
+    /// All was read that the view had when it was at `place`.
+    pub(super) fn read_at(&self, place: u64) {
+        let mut kept = self.0.lock();
+        kept.read_at = kept.read_at.max(place);
     }
 
     /// Takes in what was read after `since`, when what is before `closed` was in segments; then gives the messages, newest first,
@@ -176,7 +185,7 @@ mod tests {
         let open = Open::default();
         let rows = [said(9, 9, &[1, 2, 4]), said(3, 3, &[1, 2]), said(5, 5, &[2])];
         assert_eq!(positions(open.find(0, 0, &rows, &[1, 2], END)), [9, 3]);
-        assert_eq!(open.upto(), 9);
+        assert_eq!(open.known().0, 9);
         assert_eq!(positions(open.find(0, 0, &rows, &[2], END)), [9, 5, 3], "what is known changes nothing");
         assert_eq!(
             positions(open.find(9, 0, &[said(11, 5, &[1, 7])], &[1], 9)),
@@ -208,7 +217,7 @@ mod tests {
         assert_eq!(positions(open.find(0, second, std::slice::from_ref(&newer), &[1], END)), [second + 1]);
         assert_eq!(open.find(second + 1, 0, &[], &[1], END), Err(OutOfStep));
         open.forget();
-        assert_eq!(open.upto(), 0);
+        assert_eq!(open.known().0, 0);
         assert_eq!(positions(open.find(0, 0, &[said(3, 3, &[1]), newer], &[1], END)), [second + 1, 3]);
     }
 }

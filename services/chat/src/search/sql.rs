@@ -119,25 +119,51 @@ macro_rules! loose_after {
     };
 }
 
-/// What a look at the index needs, in one snapshot: how far segments have been made (0, closed); what events after ?1 said, unless it
-/// is in segments (1, event, message, conversation, sender, words); and the last ?4 blocks of each of the groups ?2 that begin
-/// before ?3 (2, key, and in the end the data).
+/// How far segments have been made (0, closed).
+macro_rules! closed {
+    () => {
+        "SELECT 0, (SELECT COALESCE(max(closed), 0) FROM {p}search_progress)"
+    };
+}
+
+/// The last ?3 blocks of each of the groups ?1 that begin before ?2 (2, key, and in the end the data).
+macro_rules! blocks_before {
+    (sqlite) => {
+        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM json_each(?1) j JOIN {p}search_blocks b ON b.key IN (
+          SELECT key FROM {p}search_blocks WHERE key >= j.value << 48 AND key < (j.value << 48) + ?2
+          ORDER BY key DESC LIMIT ?3)"
+    };
+    (postgres) => {
+        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM
+          (SELECT unnest((SELECT string_to_array(btrim(?1, '[]'), ',')::bigint[])) AS of) j, LATERAL (
+            SELECT key, data FROM {p}search_blocks WHERE key >= j.of << 48 AND key < (j.of << 48) + (SELECT ?2::bigint)
+            ORDER BY key DESC LIMIT (SELECT ?3::bigint)) b"
+    };
+}
+
+/// What a look at the index needs, in one snapshot, where all that isn't in segments is known.
+pub(super) const BLOCKS_BEFORE: Sql = Sql::Each {
+    sqlite: concat!(closed!(), ", 0, NULL, NULL, NULL, NULL", blocks_before!(sqlite)),
+    postgres: concat!(
+        closed!(),
+        ", 0::bigint, NULL::uuid, NULL::uuid, NULL, NULL::bytea",
+        blocks_before!(postgres)
+    ),
+};
+
+/// The same, and what events after ?4 said, unless it is in segments (1, event, message, conversation, sender, words).
 pub(super) const LOOK: Sql = Sql::Each {
     sqlite: concat!(
-        "SELECT 0, (SELECT COALESCE(max(closed), 0) FROM {p}search_progress), 0, NULL, NULL, NULL, NULL UNION ALL ",
-        loose_after!("(SELECT max(?1, COALESCE(max(closed) - 1, 0)) FROM {p}search_progress)", "NULL"),
-        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM json_each(?2) j JOIN {p}search_blocks b ON b.key IN (
-          SELECT key FROM {p}search_blocks WHERE key >= j.value << 48 AND key < (j.value << 48) + ?3
-          ORDER BY key DESC LIMIT ?4)"
+        closed!(),
+        ", 0, NULL, NULL, NULL, NULL UNION ALL ",
+        loose_after!("(SELECT max(?4, COALESCE(max(closed) - 1, 0)) FROM {p}search_progress)", "NULL"),
+        blocks_before!(sqlite)
     ),
     postgres: concat!(
-        "SELECT 0, (SELECT COALESCE(max(closed), 0) FROM {p}search_progress), 0::bigint, NULL::uuid, NULL::uuid, NULL, NULL::bytea
-        UNION ALL ",
-        loose_after!("(SELECT GREATEST(?1::bigint, max(closed) - 1) FROM {p}search_progress)", "NULL"),
-        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM
-          (SELECT unnest((SELECT string_to_array(btrim(?2, '[]'), ',')::bigint[])) AS of) j, LATERAL (
-            SELECT key, data FROM {p}search_blocks WHERE key >= j.of << 48 AND key < (j.of << 48) + (SELECT ?3::bigint)
-            ORDER BY key DESC LIMIT (SELECT ?4::bigint)) b"
+        closed!(),
+        ", 0::bigint, NULL::uuid, NULL::uuid, NULL, NULL::bytea UNION ALL ",
+        loose_after!("(SELECT GREATEST(?4::bigint, max(closed) - 1) FROM {p}search_progress)", "NULL"),
+        blocks_before!(postgres)
     ),
 };
 

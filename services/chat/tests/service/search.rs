@@ -219,6 +219,7 @@ async fn rows(chat: &Chat, sql: &'static str) -> Vec<u64> {
 }
 
 const BLOCKS: &str = "SELECT key FROM {p}search_blocks WHERE length(data) > 0";
+const EMPTY: &str = "SELECT key FROM {p}search_blocks WHERE length(data) = 0";
 const CLOSED: &str = "SELECT closed FROM {p}search_progress";
 const EDITS: &str = "SELECT event FROM {p}search_edits";
 
@@ -348,7 +349,6 @@ pub async fn stretch_and_search(chat: &Chat) {
     // The groups of large segments come after those of small ones.
     let large = rows(chat, "SELECT key FROM {p}search_blocks WHERE key >= 4611686018427387904").await;
     assert!(large.len() > 100 && merged.len() > 5, "{} {}", large.len(), merged.len());
-    const EMPTY: &str = "SELECT key FROM {p}search_blocks WHERE length(data) = 0";
     assert_eq!(rows(chat, EMPTY).await, [0; 0]);
     chat.act(bob, DeleteMessage { conversation: rooms[0], message: oldest.id }).await.unwrap();
     chat.project().await;
