@@ -208,6 +208,9 @@ impl Projecting {
     ) -> Result<(), HandlerError> {
         let writes = project(&*self.projection, &self.keyring, source, events).await?;
         let at = events.first().map_or(to, |event| event.position);
+        if writes.2.len() > MOST_NOTED && events.len() > 1 {
+            return Err(HandlerError::new(at, "notes too much for one step", false));
+        }
         let name = self.projection.name();
         let generation = self.views.generation(name);
         let stepped = async {
@@ -244,6 +247,9 @@ pub struct RebuildProgress {
     /// Events there are to take in, as known now.
     pub total: u64,
 }
+
+/// How much the events of one step may note for the projection's upkeep; with more, fewer events are taken in at once.
+const MOST_NOTED: usize = 256;
 
 /// How many events one step takes in of a view that is as far behind, or made anew.
 const STEP: usize = 2000;
@@ -301,6 +307,7 @@ impl Views {
         report: &mut (impl FnMut(RebuildProgress) + Send),
     ) -> Result<(), RebuildError> {
         let name = projection.name();
+        let mut size = STEP;
         loop {
             let place =
                 self.place(name, generation, source.name()).await?.map_or(Position(0), |(place, _)| place);
@@ -308,11 +315,16 @@ impl Views {
             if place >= head {
                 return Ok(());
             }
-            let batch = source.read(place, STEP).await?;
+            let batch = source.read(place, size).await?;
             if batch.upto <= place {
                 return Ok(());
             }
             let writes = project(projection, keyring, source.name(), &batch.events).await?;
+            if writes.2.len() > MOST_NOTED && batch.events.len() > 1 {
+                size = batch.events.len() / 2;
+                continue;
+            }
+            size = STEP;
             let statements = self.with_upkeep(projection, generation, &writes.2, writes.0).await?;
             let step = Step {
                 source: source.name(),

@@ -3,12 +3,12 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use cqrs_core::{Position, Row, RowError, RowExt as _, StoreError, params};
+use cqrs_core::{Row, RowError, RowExt as _, StoreError, Value, params};
 use cqrs_sql::AnswerKey;
 use parlor_text::Token;
 use uuid::Uuid;
 
-use super::open::{OutOfStep, Said, in_all};
+use super::open::{Known, Open, OutOfStep, Reading, Said, in_all};
 use super::postings::{Block, Hit, LARGE, SMALL, first_of, group_of};
 use super::upkeep::{as_json, working};
 use super::{BUCKETS, Search, bucket, sql, tokens};
@@ -54,6 +54,9 @@ const MESSAGES: usize = 500;
 
 /// Each look reads four times as many as the one before, and this many times as many as the first at most.
 const MOST_TIMES: usize = 16;
+
+/// How many times as many messages are read at once as are missing, at most.
+const MOST_CHUNKS: usize = 64;
 
 /// How many messages' tokens are made on the spot: a millisecond's work or less.
 const BREATH: usize = 64;
@@ -158,6 +161,9 @@ struct Look {
     cost: usize,
 }
 
+/// Blocks, with their keys.
+type Blocks = Vec<(u64, Vec<u8>)>;
+
 /// A row of a look.
 enum LookRow {
     Closed(u64),
@@ -195,7 +201,7 @@ impl Search {
         };
         let wanted = Arc::new(wanted.clone());
         let mut found = Found::default();
-        let (mut before, mut looked_at, mut times) = (wanted.before, 0, 1);
+        let (mut before, mut looked_at, mut times, mut chunks) = (wanted.before, 0, 1, 1);
         while before > 1 && looked_at < MOST_LOOKED_AT {
             let look = if asked.all.is_empty() && asked.any.is_empty() {
                 self.newest(&asked.within, before, MESSAGES * times).await?
@@ -207,8 +213,10 @@ impl Search {
             let mut rest = &look.positions[..];
             while !rest.is_empty() {
                 let missing = limit + 1 - found.messages.len();
-                // Others' conversations may be in the same buckets.
-                let (read, later) = rest.split_at(rest.len().min(missing + missing / 4 + 4));
+                // Others' conversations may be in the same buckets; and where more than these don't fit, few will.
+                let chunk = (missing + missing / 4 + 4) * chunks;
+                chunks = (chunks * 2).min(MOST_CHUNKS);
+                let (read, later) = rest.split_at(rest.len().min(chunk));
                 looked_at += read.len();
                 for message in self.seen(viewer, read, &wanted, &asked.within).await? {
                     if found.messages.len() == limit {
@@ -286,51 +294,70 @@ impl Search {
     async fn look(&self, asked: &Asked, before: u64, blocks: usize) -> Result<Look, StoreError> {
         let groups = asked.groups();
         let blocks = blocks.min((MOST_BLOCKS / groups.len()).max(BLOCKS));
+        let params = params![as_json(&groups), before, blocks];
         for tries in 0..TRIES {
-            // Read first: what is read of the view is no older, unless that is a copy.
-            let views = self.0.views();
-            let place = views.watch().map_or(Position(0), |_| views.known_at(super::VIEW, crate::NAME));
-            let (since, read_at) = self.1.known();
-            let (groups, params) = (as_json(&groups), params![before, blocks]);
-            let rows = if place.0 > 0 && read_at == place.0 {
-                self.0.rows(sql::BLOCKS_BEFORE, [params![groups], params].concat(), LookRow::from_row).await?
-            } else {
-                self.0
-                    .rows(sql::LOOK, [params![groups], params, params![since]].concat(), LookRow::from_row)
-                    .await?
-            };
-            let (mut closed, mut said, mut read) = (0, Vec::new(), Vec::new());
-            for row in rows {
-                match row {
-                    LookRow::Closed(position) => closed = position,
-                    LookRow::Said(one) => said.push(one),
-                    LookRow::Block(key, data) => read.push((key, data)),
-                }
-            }
-            let said = if said.len() > BREATH {
-                working(move || Ok(said.iter().map(Said::indexed).collect::<Vec<_>>())).await?
-            } else {
-                said.iter().map(Said::indexed).collect()
-            };
-            let open = match &asked.any[..] {
-                [] => self.1.find(since, closed, &said, &asked.all, before),
-                any => any.iter().try_fold(Vec::new(), |mut found, token| {
-                    found.append(&mut self.1.find(since, closed, &said, &[*token], before)?);
-                    Ok(found)
-                }),
-            };
-            match open {
-                Ok(open) => {
-                    self.1.read_at(place.0);
-                    return looked(asked, &read, open, before, blocks);
-                }
-                // Read before others closed a segment, or after they began anew.
+            match self.look_once(asked, &params, before).await? {
+                Ok((open, read)) => return looked(asked, &read, open, before, blocks),
+                // Read before others read a segment's end, or after they began anew.
                 Err(OutOfStep) if tries == 0 => {}
                 // Or the view was filled anew, and has less in segments.
                 Err(OutOfStep) => self.1.forget(),
             }
         }
         Err(StoreError::Unavailable("the view search is being put in another's place: try again".to_owned()))
+    }
+
+    /// What isn't in blocks, and the blocks.
+    async fn look_once(
+        &self,
+        asked: &Asked,
+        params: &[Value],
+        before: u64,
+    ) -> Result<Result<(Vec<Hit>, Blocks), OutOfStep>, StoreError> {
+        let views = self.0.views();
+        // Read first: what is read of the view is no older, unless that is a copy.
+        let place = views.watch().map_or(0, |_| views.known_at(super::VIEW, crate::NAME).0);
+        let is_read = |known: Known| place > 0 && known.read_at >= place;
+        let mut known = self.1.known();
+        let one_reads = if !is_read(known) && (place > 0 || known.upto == 0) {
+            let one_reads = self.1.reading.lock().await;
+            known = self.1.known();
+            Some(one_reads)
+        } else {
+            None
+        };
+        let rows = if is_read(known) {
+            self.0.rows(sql::BLOCKS_BEFORE, params.to_vec(), LookRow::from_row).await?
+        } else {
+            let params = [params.to_vec(), params![known.upto]].concat();
+            self.0.rows(sql::LOOK, params, LookRow::from_row).await?
+        };
+        let (mut closed, mut said, mut read) = (0, Vec::new(), Vec::new());
+        for row in rows {
+            match row {
+                LookRow::Closed(position) => closed = position,
+                LookRow::Said(one) => said.push(one),
+                LookRow::Block(key, data) => read.push((key, data)),
+            }
+        }
+        let much = said.len() > BREATH;
+        let add = move |open: &Open| {
+            let said = said.iter().map(Said::indexed).collect::<Vec<_>>();
+            open.take_in(known, &Reading { closed, place, said })
+        };
+        let added = if much {
+            let open = self.1.clone();
+            working(move || Ok(add(&open))).await?
+        } else {
+            add(&self.1)
+        };
+        drop(one_reads);
+        let found = |tokens: &[Token]| self.1.find(known, closed, tokens, before);
+        let open = added.and_then(|()| match &asked.any[..] {
+            [] => found(&asked.all),
+            any => Ok(any.iter().map(|token| found(&[*token])).collect::<Result<Vec<_>, _>>()?.concat()),
+        });
+        Ok(open.map(|open| (open, read)))
     }
 
     /// Goes through the newest messages, whatever they say.

@@ -1,8 +1,8 @@
 //! The view `search`: what was said, by the few neighbouring characters in it, and who may find it.
 //!
 //! `parlor_text` folds texts and numbers what is in them, so that both stores index the same and know nothing of scripts. The index
-//! is the view's own, and the same on both ([`postings`]): once a segment of the log is full, the tokens of what was said in it are
-//! put together ([`upkeep`]). Until then each process that searches has them in memory ([`open`]).
+//! is the view's own, and the same on both (`postings`): once a segment of the log is full, the tokens of what was said in it are
+//! put together (`upkeep`). Until then each process that searches has them in memory (`open`).
 //!
 //! The index proposes messages that have all tokens of a query, or the rarest six; what a caller may see of each decides
 //! ([`Search::find`]). Two more tokens of a message name its conversation and its sender.
@@ -195,9 +195,15 @@ fn message(event: &Incoming<'_>, change: MessageEvent, out: &mut Writes) {
         }
         MessageEvent::Deleted { position, .. } => {
             out.note(position);
-            let sql = "DELETE FROM {p}search_edits
-                WHERE event IN (SELECT edited_position FROM {p}search_messages WHERE position = ?1) OR event IN (SELECT position FROM {p}search_wordings WHERE message = ?1)";
-            out.run(sql, params![position]);
+            // Apart from each other: PostgreSQL would read the whole table for one or the other.
+            for edits in [
+                "DELETE FROM {p}search_edits
+                   WHERE event IN (SELECT edited_position FROM {p}search_messages WHERE position = ?1)",
+                "DELETE FROM {p}search_edits
+                   WHERE event IN (SELECT position FROM {p}search_wordings WHERE message = ?1)",
+            ] {
+                out.run(edits, params![position]);
+            }
             out.run("DELETE FROM {p}search_messages WHERE position = ?1", params![position]);
             out.run("DELETE FROM {p}search_wordings WHERE message = ?1", params![position]);
         }

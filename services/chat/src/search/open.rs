@@ -44,79 +44,111 @@ pub(super) struct Indexed {
     pub(super) tokens: Vec<Token>,
 }
 
+/// The tokens of what the events of a segment said.
+type Segment = HashMap<Token, Vec<Hit>>;
+
 /// The tokens of each event, by the segment in which the event is.
 #[derive(Debug, Default)]
 struct Kept {
+    /// How often all was forgotten.
+    times: u64,
     /// What is before this position is left out, for it is in segments.
     closed: u64,
     /// The last event that was read.
     upto: u64,
-    /// How far the view was, at least, when it was read.
+    /// How far the view was, at least, when all that it had was read.
     read_at: u64,
-    segments: BTreeMap<u64, HashMap<Token, Vec<Hit>>>,
+    segments: BTreeMap<u64, Segment>,
 }
 
 /// What isn't in segments yet, as far as it was read.
 #[derive(Debug, Default)]
-pub(super) struct Open(Mutex<Kept>);
+pub(super) struct Open {
+    kept: Mutex<Kept>,
+    /// One reads what others wait for.
+    pub(super) reading: tokio::sync::Mutex<()>,
+}
+
+/// How much was known at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Known {
+    times: u64,
+    /// The last event that was read: those after it are to be.
+    pub(super) upto: u64,
+    /// How far the view was, at least, when all that it had was read.
+    pub(super) read_at: u64,
+}
+
+/// What somebody read of the view.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    /// Before which position all is in segments.
+    pub(super) closed: u64,
+    /// How far the view was at least, before it was read; 0 if that isn't known.
+    pub(super) place: u64,
+    /// What was said after what was known, and isn't in segments.
+    pub(super) said: Vec<Indexed>,
+}
 
 /// What was read is of another time than what others read: to be read anew.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct OutOfStep;
 
 impl Open {
-    /// The last event that was read, those after it are to be; and where the view was when there were none.
-    pub(super) fn known(&self) -> (u64, u64) {
-        let kept = self.0.lock();
-        (kept.upto, kept.read_at)
+    /// How much is known: to be asked before one reads.
+    pub(super) fn known(&self) -> Known {
+        let kept = self.kept.lock();
+        Known { times: kept.times, upto: kept.upto, read_at: kept.read_at }
     }
 
-    /// All was read that the view had when it was at `place`.
-    pub(super) fn read_at(&self, place: u64) {
-        let mut kept = self.0.lock();
-        kept.read_at = kept.read_at.max(place);
+    /// Takes in what was read by somebody who knew that much.
+    pub(super) fn take_in(&self, known: Known, read: &Reading) -> Result<(), OutOfStep> {
+        let mut kept = self.kept.lock();
+        if kept.times != known.times || read.closed < kept.closed {
+            return Err(OutOfStep);
+        }
+        kept.closed = read.closed;
+        let open = kept.segments.split_off(&(read.closed >> SMALL.bits));
+        let closed = std::mem::replace(&mut kept.segments, open);
+        let upto = kept.upto;
+        for one in read.said.iter().filter(|one| one.event > upto) {
+            kept.add(one);
+        }
+        kept.read_at = kept.read_at.max(read.place);
+        drop(kept);
+        // It is much to give back.
+        drop(closed);
+        Ok(())
     }
 
-    /// Takes in what was read after `since`, when what is before `closed` was in segments; then gives the messages, newest first,
-    /// that have all of `wanted`, at positions before `before`.
+    /// The messages that have all of `wanted`, at positions before `before`, in no order; for somebody who has read the view when all
+    /// before `closed` was in segments.
     pub(super) fn find(
         &self,
-        since: u64,
+        known: Known,
         closed: u64,
-        read: &[Indexed],
         wanted: &[Token],
         before: u64,
     ) -> Result<Vec<Hit>, OutOfStep> {
-        let mut kept = self.0.lock();
-        if kept.upto < since || closed < kept.closed {
+        let kept = self.kept.lock();
+        // Others may have read a segment's end meanwhile: what is in it isn't among the blocks that were read.
+        if kept.times != known.times || kept.closed > closed {
             return Err(OutOfStep);
         }
-        kept.closed = closed;
-        kept.segments.retain(|segment, _| segment << SMALL.bits >= closed);
-        let known = kept.upto;
-        for one in read.iter().filter(|one| one.event > known) {
-            kept.add(one);
-        }
-        let mut found: Vec<_> = kept
-            .segments
-            .values()
-            .flat_map(|hits| common(hits, wanted))
-            .filter(|hit| hit.position < before)
-            .collect();
-        found.sort_unstable_by(|a, b| b.cmp(a));
-        found.dedup();
-        Ok(found)
+        let hits = kept.segments.values().flat_map(|hits| common(hits, wanted));
+        Ok(hits.filter(|hit| hit.position < before).collect())
     }
 
-    /// Forgets all: a view that was filled in other steps, and has other rows loose, may have been put in the place of the one that
+    /// Forgets all: a view that was filled in other steps, and has less in segments, may have been put in the place of the one that
     /// was read.
     pub(super) fn forget(&self) {
-        *self.0.lock() = Kept::default();
+        let mut kept = self.kept.lock();
+        *kept = Kept { times: kept.times + 1, ..Kept::default() };
     }
 
     /// The tokens, those that are in the fewest messages first.
     pub(super) fn rarest_first(&self, wanted: &mut [Token]) {
-        let kept = self.0.lock();
+        let kept = self.kept.lock();
         let messages = |token: &Token| {
             kept.segments.values().filter_map(|hits| hits.get(token)).map(Vec::len).sum::<usize>()
         };
@@ -174,24 +206,31 @@ mod tests {
         Indexed { event, hit: hit(message), tokens: tokens.to_vec() }
     }
 
-    fn positions(found: Result<Vec<Hit>, OutOfStep>) -> Vec<u64> {
-        found.unwrap().into_iter().map(|hit| hit.position).collect()
+    fn reading(closed: u64, said: &[Indexed]) -> Reading {
+        Reading { closed, place: 0, said: said.to_vec() }
+    }
+
+    fn found(open: &Open, closed: u64, wanted: &[Token], before: u64) -> Vec<u64> {
+        let found = open.find(open.known(), closed, wanted, before).unwrap();
+        let mut positions: Vec<_> = found.into_iter().map(|hit| hit.position).collect();
+        positions.sort_unstable();
+        positions.dedup();
+        positions
     }
 
     const END: u64 = u64::MAX;
 
     #[test]
-    fn what_was_read_is_found_newest_first_and_read_once() {
+    fn what_was_read_is_found_and_read_once() {
         let open = Open::default();
-        let rows = [said(9, 9, &[1, 2, 4]), said(3, 3, &[1, 2]), said(5, 5, &[2])];
-        assert_eq!(positions(open.find(0, 0, &rows, &[1, 2], END)), [9, 3]);
-        assert_eq!(open.known().0, 9);
-        assert_eq!(positions(open.find(0, 0, &rows, &[2], END)), [9, 5, 3], "what is known changes nothing");
-        assert_eq!(
-            positions(open.find(9, 0, &[said(11, 5, &[1, 7])], &[1], 9)),
-            [5, 3],
-            "an edit's is older"
-        );
+        let first = [said(9, 9, &[1, 2, 4]), said(3, 3, &[1, 2]), said(5, 5, &[2])];
+        open.take_in(open.known(), &Reading { place: 12, ..reading(0, &first) }).unwrap();
+        assert_eq!(found(&open, 0, &[1, 2], END), [3, 9]);
+        assert_eq!((open.known().upto, open.known().read_at), (9, 12));
+        open.take_in(open.known(), &reading(0, &first)).unwrap();
+        assert_eq!(found(&open, 0, &[2], END), [3, 5, 9], "what is known changes nothing");
+        open.take_in(open.known(), &reading(0, &[said(11, 5, &[1, 7])])).unwrap();
+        assert_eq!(found(&open, 0, &[1], 9), [3, 5], "an edit's message is older");
         let mut tokens = [2, 7, 4, 99];
         open.rarest_first(&mut tokens);
         assert_eq!(tokens, [99, 7, 4, 2]);
@@ -201,23 +240,31 @@ mod tests {
     fn what_is_in_segments_by_now_is_left_out() {
         let open = Open::default();
         let second = 1 << SMALL.bits;
-        let rows = [said(3, 3, &[1]), said(second + 1, second + 1, &[1]), said(second + 2, 4, &[1])];
-        assert_eq!(positions(open.find(0, 0, &rows, &[1], END)), [second + 1, 4, 3]);
-        assert_eq!(positions(open.find(second + 2, second, &[], &[1], END)), [second + 1, 4]);
-        // Somebody who read before that misses what was in segments only for the others.
-        assert_eq!(open.find(3, 0, &rows[1..], &[1], END), Err(OutOfStep));
+        let all = [said(3, 3, &[1]), said(second + 1, second + 1, &[1]), said(second + 2, 4, &[1])];
+        let before = open.known();
+        open.take_in(before, &reading(0, &all)).unwrap();
+        assert_eq!(found(&open, 0, &[1], END), [3, 4, second + 1]);
+        open.take_in(open.known(), &reading(second, &[])).unwrap();
+        assert_eq!(found(&open, second, &[1], END), [4, second + 1]);
+        // Somebody who read before that hasn't the first segment's blocks, and would miss what was in it.
+        assert_eq!(open.take_in(before, &reading(0, &all)), Err(OutOfStep));
+        assert_eq!(open.find(before, 0, &[1], END), Err(OutOfStep));
     }
 
     #[test]
-    fn a_gap_is_an_error_and_so_is_a_view_that_has_more_loose_until_all_is_forgotten() {
+    fn who_has_read_before_all_was_forgotten_reads_anew() {
         let open = Open::default();
-        assert_eq!(open.find(7, 0, &[said(8, 8, &[1])], &[1], END), Err(OutOfStep));
         let second = 1 << SMALL.bits;
         let newer = said(second + 1, second + 1, &[1]);
-        assert_eq!(positions(open.find(0, second, std::slice::from_ref(&newer), &[1], END)), [second + 1]);
-        assert_eq!(open.find(second + 1, 0, &[], &[1], END), Err(OutOfStep));
+        let before = open.known();
+        open.take_in(before, &reading(second, std::slice::from_ref(&newer))).unwrap();
+        // A view that has less in segments.
+        assert_eq!(open.take_in(open.known(), &reading(0, &[])), Err(OutOfStep));
         open.forget();
-        assert_eq!(open.known().0, 0);
-        assert_eq!(positions(open.find(0, 0, &[said(3, 3, &[1]), newer], &[1], END)), [second + 1, 3]);
+        assert_eq!(open.take_in(before, &Reading { place: 9, ..reading(0, &[]) }), Err(OutOfStep));
+        assert_eq!(open.find(before, 0, &[1], END), Err(OutOfStep));
+        assert_eq!((open.known().upto, open.known().read_at), (0, 0));
+        open.take_in(open.known(), &reading(0, &[said(3, 3, &[1]), newer])).unwrap();
+        assert_eq!(found(&open, 0, &[1], END), [3, second + 1]);
     }
 }

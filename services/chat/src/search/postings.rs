@@ -211,7 +211,7 @@ impl<'a> Block<'a> {
     fn tokens(self, mut each: impl FnMut(Token, &'a [u8]) -> Option<bool>) -> Option<()> {
         let (mut rest, mut token) = (self.data, 0_u64);
         while !rest.is_empty() {
-            token += take(&mut rest)?;
+            token = take(&mut rest)?.checked_add(token)?;
             let length = take(&mut rest)?;
             let (hits, others) = rest.split_at_checked(usize::try_from(length).ok()?)?;
             rest = others;
@@ -228,7 +228,7 @@ impl<'a> Block<'a> {
             let number = take(&mut hits)?;
             let (low, rest) = hits.split_first()?;
             hits = rest;
-            position += number >> 4;
+            position = position.checked_add(number >> 4)?;
             found(Hit { position, bucket: (number as u16 & 0xf) << 8 | u16::from(*low) });
         }
         Some(())

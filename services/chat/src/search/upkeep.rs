@@ -13,6 +13,12 @@ use super::{bucket, sql, tokens};
 /// How many keys one query asks for at most.
 const AT_ONCE: usize = 1_000;
 
+/// Of how many bytes of text the tokens are held at a time: twenty megabytes of them.
+const TEXT: usize = 1 << 20;
+
+/// The blocks of how many small groups are merged at a time: of short messages, a megabyte or two.
+const GROUPS: usize = 32;
+
 /// What a step does beside what its events change: takes what is deleted in it out of segments; and makes a segment of what was
 /// loose, or a part of a large segment, if one is due.
 pub(super) async fn of_step(view: &dyn ViewRows, deleted: &[Value]) -> Result<Writes, StoreError> {
@@ -28,13 +34,13 @@ pub(super) async fn of_step(view: &dyn ViewRows, deleted: &[Value]) -> Result<Wr
     if last >= SMALL.segment(closed) + (1 << SMALL.bits) {
         progress.closed = SMALL.segment(closed) + (1 << SMALL.bits);
         close(view, progress, &deleted, &mut changes, &mut out).await?;
-    } else if in_segments.is_empty() && closed >= (merged / PARTS + 1) << LARGE.bits {
-        // Of what is merged nothing else changes in the step.
+    } else if closed >= (merged / PARTS + 1) << LARGE.bits {
         progress.merged += 1;
-        merge(view, merged, &mut out).await?;
+        merge(view, merged, &deleted, &mut out).await?;
     }
     take_out(view, &in_segments, &mut changes).await?;
-    changes.write(view, before, &mut out).await?;
+    // Of what is merged in this step what is deleted was left out, and there are no blocks yet that could change.
+    changes.write(view, progress, &mut out).await?;
     if progress != before {
         out.run(sql::MADE, params![progress.closed, progress.merged]);
     }
@@ -55,14 +61,19 @@ async fn close(
     let mut said = rows.into_iter().map(said).collect::<Result<Vec<_>, _>>()?;
     said.retain(|said| !deleted.contains(&said.message));
     let (made, older) = working(move || {
-        let (mut own, mut older) = (Vec::new(), Vec::new());
-        for said in said {
-            let postings = if said.message < first { &mut older } else { &mut own };
-            let Indexed { hit, tokens, .. } = said.indexed();
-            postings.extend(tokens.into_iter().map(|token| Posting { token, hit }));
+        let (mut made, mut older) = (Vec::new(), Vec::new());
+        // Texts may be long: tokens of so many are held at a time.
+        let turns = (said.iter().map(|said| said.content.len()).sum::<usize>() / TEXT + 1) as u64;
+        for turn in 0..turns {
+            let mut own = Vec::new();
+            for said in &said {
+                let postings = if said.message < first { &mut older } else { &mut own };
+                let Indexed { hit, tokens, .. } = said.indexed();
+                let tokens = tokens.into_iter().filter(|token| SMALL.group(*token) % turns == turn);
+                postings.extend(tokens.map(|token| Posting { token, hit }));
+            }
+            in_blocks(|token| SMALL.group(token), first, own, &mut made);
         }
-        let mut made = Vec::new();
-        in_blocks(|token| SMALL.group(token), first, own, &mut made);
         Ok((made, older))
     })
     .await?;
@@ -76,32 +87,47 @@ async fn close(
 pub(super) async fn working<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, StoreError> + Send + 'static,
 ) -> Result<T, StoreError> {
-    let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|error| Err(StoreError::Other(error.to_string())))
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done,
+        Err(error) if error.is_panic() => Err(StoreError::Other(error.to_string())),
+        // The process ends.
+        Err(error) => Err(StoreError::Unavailable(error.to_string())),
+    }
 }
 
-/// Makes a part of a large segment of what small ones have.
-async fn merge(view: &dyn ViewRows, number: u64, out: &mut Writes) -> Result<(), StoreError> {
+/// Makes a part of a large segment of what small ones have, but for what is deleted.
+async fn merge(
+    view: &dyn ViewRows,
+    number: u64,
+    deleted: &HashSet<u64>,
+    out: &mut Writes,
+) -> Result<(), StoreError> {
     let (first, part) = ((number / PARTS) << LARGE.bits, number % PARTS);
     let end = first + (1 << LARGE.bits);
     let groups: Vec<_> = SMALL.groups(part).collect();
-    let parameters = params![as_json(&groups), first, end];
-    let rows = view.rows(sql::BLOCKS_OF, parameters, &[ColumnKind::Int, ColumnKind::Bytes]).await?;
-    let made = working(move || {
+    for groups in groups.chunks(GROUPS) {
+        let parameters = params![as_json(groups), first, end];
+        let rows = view.rows(sql::BLOCKS_OF, parameters, &[ColumnKind::Int, ColumnKind::Bytes]).await?;
         let mut postings = Vec::new();
-        for row in rows {
-            let (key, data) = block(&row)?;
-            postings.extend(Block::new(key, data).postings()?);
+        let made = working({
+            let deleted = deleted.clone();
+            move || {
+                for row in rows {
+                    let (key, data) = block(&row)?;
+                    postings.extend(Block::new(key, data).postings()?);
+                }
+                postings.retain(|posting| !deleted.contains(&posting.hit.position));
+                let mut made = Vec::new();
+                in_blocks(|token| LARGE.group(token), first, postings, &mut made);
+                Ok(made)
+            }
+        });
+        let made = made.await?;
+        for group in groups {
+            out.row(&sql::DROPPED, params![key(*group, first), key(*group, end)]);
         }
-        let mut made = Vec::new();
-        in_blocks(|token| LARGE.group(token), first, postings, &mut made);
-        Ok(made)
-    })
-    .await?;
-    for group in groups {
-        out.row(&sql::DROPPED, params![key(group, first), key(group, end)]);
+        write(made, out);
     }
-    write(made, out);
     Ok(())
 }
 
@@ -150,8 +176,15 @@ struct Changes {
     drop: BTreeSet<Posting>,
 }
 
-/// The postings of blocks, by their keys.
-type Decoded = BTreeMap<u64, Vec<Posting>>;
+/// A posting that is put into the block that is, or would be, at this key, or taken out.
+#[derive(Clone, Copy)]
+struct Change {
+    at: u64,
+    /// The key of the block if there is none in the segment yet.
+    begins: u64,
+    posting: Posting,
+    put: bool,
+}
 
 impl Changes {
     /// Writes the blocks anew that change.
@@ -161,52 +194,63 @@ impl Changes {
         progress: Progress,
         out: &mut Writes,
     ) -> Result<(), StoreError> {
-        let sized = |posting: &Posting| progress.size(posting.token, posting.hit.position);
-        let at = |posting: &Posting| key(sized(posting).group(posting.token), posting.hit.position);
-        let keys: Vec<_> =
-            self.put.iter().chain(&self.drop).map(at).collect::<BTreeSet<_>>().into_iter().collect();
-        let (mut found, mut decoded) = (BTreeMap::new(), Decoded::new());
-        let columns = &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Bytes];
-        for keys in keys.chunks(AT_ONCE) {
-            for row in view.rows(sql::BLOCKS_AT, params![as_json(keys)], columns).await? {
-                let [Value::Int(at), block_row @ ..] = &row[..] else { return Err(unexpected()) };
-                let (key, data) = block(block_row)?;
-                found.insert(*at as u64, key);
-                if let Entry::Vacant(entry) = decoded.entry(key) {
-                    entry.insert(Block::new(key, data).postings()?);
-                }
-            }
-        }
-        // The block that is at a posting's position, or is to be: the last before it may be another segment's.
-        let place = |posting: &Posting| {
-            let (size, first) = (sized(posting), sized(posting).segment(posting.hit.position));
-            let own = found.get(&at(posting)).filter(|key| first_of(**key) >= first);
-            own.copied().ok_or_else(|| key(size.group(posting.token), first))
+        let change = |posting: Posting, put: bool| {
+            let position = posting.hit.position;
+            let size = progress.size(posting.token, position);
+            let group = size.group(posting.token);
+            Change { at: key(group, position), begins: key(group, size.segment(position)), posting, put }
         };
-        let mut changed = BTreeSet::new();
-        for posting in &self.put {
-            let key = place(posting).unwrap_or_else(|begins| begins);
-            let postings = decoded.entry(key).or_default();
-            if let Err(n) = postings.binary_search(posting) {
-                postings.insert(n, *posting);
-                changed.insert(key);
-            }
+        let put = self.put.into_iter().map(|posting| change(posting, true));
+        let mut changes: Vec<_> = put.chain(self.drop.into_iter().map(|one| change(one, false))).collect();
+        // What is in one block comes together then.
+        changes.sort_unstable_by_key(|change| change.at);
+        let mut rest = &changes[..];
+        while !rest.is_empty() {
+            // Changes of one segment aren't parted: a block that isn't there yet would be made twice.
+            let end = rest.len().min(AT_ONCE);
+            let end = end + rest[end..].iter().take_while(|one| one.begins == rest[end - 1].begins).count();
+            let (some, others) = rest.split_at(end);
+            rest = others;
+            let keys: Vec<_> = some.iter().map(|change| change.at).collect();
+            let columns = &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Bytes];
+            let found = view.rows(sql::BLOCKS_AT, params![as_json(&keys)], columns).await?;
+            let some = some.to_vec();
+            write(working(move || changed(&some, &found)).await?, out);
         }
-        for posting in &self.drop {
-            let Ok(key) = place(posting) else { continue };
-            let postings = decoded.entry(key).or_default();
-            if let Ok(n) = postings.binary_search(posting) {
-                postings.remove(n);
-                changed.insert(key);
-            }
-        }
-        let mut made = Vec::new();
-        for key in changed {
-            blocks(group_of(key), first_of(key), &decoded[&key], &mut made);
-        }
-        write(made, out);
         Ok(())
     }
+}
+
+/// The blocks that change, as they are then; `found` has those that are at the changes' keys.
+fn changed(changes: &[Change], found: &[Vec<Value>]) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+    let mut blocks_at = BTreeMap::new();
+    for row in found {
+        let [Value::Int(at), stored @ ..] = &row[..] else { return Err(unexpected()) };
+        blocks_at.insert(*at as u64, block(stored)?);
+    }
+    let mut decoded: BTreeMap<u64, Vec<Posting>> = BTreeMap::new();
+    let mut keys = BTreeSet::new();
+    for Change { at, begins, posting, put } in changes {
+        // The last block before may be another segment's.
+        let stored = blocks_at.get(at).filter(|(key, _)| key >= begins);
+        let key = stored.map_or(*begins, |(key, _)| *key);
+        let postings = match (decoded.entry(key), stored) {
+            (Entry::Occupied(entry), _) => entry.into_mut(),
+            (Entry::Vacant(entry), Some((key, data))) => entry.insert(Block::new(*key, data).postings()?),
+            (Entry::Vacant(entry), None) => entry.insert(Vec::new()),
+        };
+        match (postings.binary_search(posting), put) {
+            (Err(n), true) => postings.insert(n, *posting),
+            (Ok(n), false) => drop(postings.remove(n)),
+            _ => continue,
+        }
+        keys.insert(key);
+    }
+    let mut made = Vec::new();
+    for key in keys {
+        blocks(group_of(key), first_of(key), &decoded[&key], &mut made);
+    }
+    Ok(made)
 }
 
 /// A row of [`sql::LOOSE`].

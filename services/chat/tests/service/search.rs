@@ -220,6 +220,7 @@ async fn rows(chat: &Chat, sql: &'static str) -> Vec<u64> {
 
 const BLOCKS: &str = "SELECT key FROM {p}search_blocks WHERE length(data) > 0";
 const EMPTY: &str = "SELECT key FROM {p}search_blocks WHERE length(data) = 0";
+const MERGED: &str = "SELECT merged FROM {p}search_progress";
 const CLOSED: &str = "SELECT closed FROM {p}search_progress";
 const EDITS: &str = "SELECT event FROM {p}search_edits";
 
@@ -270,13 +271,22 @@ pub async fn live_through_segments(chat: &Chat) {
     chat.project().await;
     assert_eq!(contents(chat, bob, "haystack").await.len(), 9);
     chat.act(ann, edit(said[0], "another")).await.unwrap();
-    assert!(!rows(chat, BLOCKS).await.is_empty());
-    let all =
-        chat.store.store.views.query("search", "SELECT id FROM {p}search_messages", vec![], |row| row.get(0));
-    for message in all.await.unwrap() {
-        chat.act(ann, DeleteMessage { conversation: room, message }).await.unwrap();
-    }
+    // A large segment, of which each step makes a part.
+    pass(chat, 1 << 17).await;
+    chat.say(ann, room, "the end of many").await;
     chat.project().await;
+    while rows(chat, CLOSED).await[0] < 1 << 17 {
+        pass(chat, 1).await;
+        chat.project().await;
+    }
+    let all = "SELECT id FROM {p}search_messages ORDER BY position";
+    let all = chat.store.store.views.query("search", all, vec![], |row| row.get(0)).await.unwrap();
+    assert!(all.len() > 8 && rows(chat, MERGED).await == [0]);
+    for message in all {
+        chat.act(ann, DeleteMessage { conversation: room, message }).await.unwrap();
+        chat.project().await;
+    }
+    assert_eq!(rows(chat, MERGED).await, [8]);
     assert_eq!(
         (rows(chat, BLOCKS).await, rows(chat, EDITS).await),
         (vec![], vec![]),
