@@ -128,6 +128,28 @@ test("a conversation is shown with what was said in it, though the views learn o
   assert.ok(asked.length > 2, "it was asked for again");
 });
 
+test("messages are shown while notifications are behind, and those once they aren't", async () => {
+  const [ada, bob] = await house.accounts("Ada Behind", "Bob Behind");
+  const { id } = await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });
+  await ada.parlor.send(id, "Are you there?");
+  const guest = await house.signedIn(bob);
+  const { page } = guest;
+  let behind = true;
+  let asked = 0;
+  await page.route(/\/v1\/notifications/, async (route) => {
+    asked += 1;
+    if (!behind) return route.fallback();
+    const contentType = "application/problem+json";
+    return route.fulfill({ status: 503, contentType, json: { code: "unavailable", status: 503 } });
+  });
+  await page.reload();
+  await guest.open("Ada Behind");
+  await page.locator(".message", { hasText: "Are you there?" }).waitFor();
+  assert.ok(asked > 0);
+  behind = false;
+  await page.getByRole("link", { name: /Notifications.*1/s }).waitFor();
+});
+
 test("what is edited, deleted and replied to is seen by the other at once", async () => {
   const [ada, bob] = await house.accounts("Ada Edits", "Bob Watches");
   await house.conversation(ada.parlor, { kind: "direct", participants: [bob.userId] });

@@ -1,3 +1,5 @@
+import { SignedOutError } from "../../../clients/typescript/src/index.js";
+
 /** @import { NotificationCreated, Preferences, ShownNotification } from "../../../clients/typescript/src/api.js" */
 
 /** What one was told of, and what one wants to be told of. */
@@ -5,6 +7,10 @@ export class Notices {
   /** @type {string | null | undefined} */
   #more;
   #loading = false;
+  /** What was heard while they are being read, to be done again on what was read. @type {(() => void)[] | undefined} */
+  #heard;
+  /** Stands for who loads them in time: who came last. @type {object | undefined} */
+  #turn;
 
   /** @param {import("../app.js").App} app */
   constructor(app) {
@@ -14,18 +20,41 @@ export class Notices {
     this.unread = 0;
     /** @type {Preferences | undefined} */
     this.preferences = undefined;
+    /** Whether they were read. */
+    this.loaded = false;
   }
 
   async load() {
     const { parlor } = this.app;
+    /** @type {(() => void)[]} */
+    const heard = [];
+    this.#heard = heard;
     const [page, { count }, preferences] = await Promise.all([
       parlor.call("get_user_notifications", { query: { limit: 50 } }),
       parlor.call("get_unread_notifications_count", {}),
       parlor.call("get_notification_preferences", {}),
     ]);
-    Object.assign(this, { items: page.items, unread: count, preferences });
+    // Who began to read later knows more.
+    if (this.#heard !== heard) return;
+    this.#heard = undefined;
+    Object.assign(this, { items: page.items, unread: count, preferences, loaded: true });
     this.#more = page.nextCursor;
+    for (const again of heard) again();
     this.app.changed();
+  }
+
+  /** Loads them, however long it takes: they follow from messages, and may be behind. @param {AbortSignal} signal */
+  async loadInTime(signal) {
+    const turn = {};
+    this.#turn = turn;
+    while (!signal.aborted && this.#turn === turn) {
+      try {
+        return await this.load();
+      } catch (error) {
+        if (error instanceof SignedOutError) return void this.app.failed(error);
+        await new Promise((resolve) => setTimeout(resolve, 2_000));
+      }
+    }
   }
 
   async loadMore() {
@@ -46,15 +75,28 @@ export class Notices {
 
   /** @param {NotificationCreated} data @param {string} at */
   created(data, at) {
-    if (this.items.some((one) => one.id === data.id)) return;
-    this.items = [{ ...data, read: false, createdAt: at }, ...this.items];
-    this.unread += 1;
+    if (!this.#add(data, at)) return;
+    this.#heard?.push(() => this.#add(data, at));
     this.app.push.show(data);
     this.app.changed();
   }
 
+  /** Adds one, unless it is there. @param {NotificationCreated} data @param {string} at */
+  #add(data, at) {
+    if (this.items.some((one) => one.id === data.id)) return false;
+    this.items = [{ ...data, read: false, createdAt: at }, ...this.items];
+    this.unread += 1;
+    return true;
+  }
+
   /** @param {string} id */
   wasRead(id) {
+    this.#heard?.push(() => this.items.some((one) => one.id === id) && this.#markRead(id));
+    this.#markRead(id);
+  }
+
+  /** @param {string} id */
+  #markRead(id) {
     const found = this.items.find((one) => one.id === id);
     if (found?.read) return;
     if (found) this.items = this.items.map((one) => (one === found ? { ...one, read: true } : one));
@@ -63,6 +105,11 @@ export class Notices {
   }
 
   allWereRead() {
+    this.#heard?.push(() => this.#markAllRead());
+    this.#markAllRead();
+  }
+
+  #markAllRead() {
     this.items = this.items.map((one) => ({ ...one, read: true }));
     this.unread = 0;
     this.app.changed();

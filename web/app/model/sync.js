@@ -22,7 +22,7 @@ export async function follow(app, signal) {
         app.connection = state;
         if (state === "live") app.outbox.flush();
         // Without a feed there is still something to see, and to say.
-        if (state === "waiting" && !app.loaded) readAll(app).catch(() => {});
+        if (state === "waiting" && !app.loaded) readAll(app, signal).catch(() => {});
         app.changed();
       },
     });
@@ -34,7 +34,7 @@ export async function follow(app, signal) {
           app.transients.begin();
           if (complete) continue;
           if (app.loaded) app.forgetViews();
-          await readAll(app);
+          await readAll(app, signal);
           complete = true;
         } else if (frame.cursor === undefined) app.transients.take(frame);
         else take(app, frame);
@@ -52,9 +52,11 @@ export async function follow(app, signal) {
   }
 }
 
-/** @param {App} app */
-async function readAll(app) {
-  await Promise.all([app.conversations.load(), app.people.load(), app.notices.load()]);
+/** @param {App} app @param {AbortSignal} signal */
+async function readAll(app, signal) {
+  // Nothing else waits for notifications, which may be far behind the messages that they are about.
+  void app.notices.loadInTime(signal);
+  await Promise.all([app.conversations.load(), app.people.load()]);
   app.loaded = true;
   app.changed();
 }

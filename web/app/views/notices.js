@@ -21,7 +21,7 @@ export function Notices() {
         title="What to be notified of"><${Icon} name="settings" /></a>
     <//>
     ${
-      app.loaded &&
+      app.notices.loaded &&
       items.length === 0 &&
       html`<${Empty} icon="bell" title="All quiet">
     <p>What you want to be told of appears here.</p><//>`
