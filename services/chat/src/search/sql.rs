@@ -102,20 +102,17 @@ pub(super) const MADE: &str = "INSERT INTO {p}search_progress (id, closed, merge
 /// What isn't in segments of what events after `$after` said. That all is before the end, which goes without saying, tells PostgreSQL's
 /// planner that it is little: what is only larger than something, it takes for a third of the table.
 macro_rules! loose_after {
-    ($after:literal, $none:literal) => {
+    ($after:literal) => {
         concat!(
-            "SELECT 1, position, position, conversation, sender, content, ",
-            $none,
-            " FROM {p}search_messages WHERE position < (SELECT 281474976710655) AND position > ",
+            "SELECT 1, position, position, conversation, sender, content, NULL
+               FROM {p}search_messages WHERE position < (SELECT 281474976710655) AND position > ",
             $after,
-            " UNION ALL SELECT 1, m.position, m.position, m.conversation, m.sender, w.content, ",
-            $none,
-            " FROM {p}search_wordings w JOIN {p}search_messages m ON m.position = w.message
+            " UNION ALL SELECT 1, m.position, m.position, m.conversation, m.sender, w.content, NULL
+               FROM {p}search_wordings w JOIN {p}search_messages m ON m.position = w.message
                WHERE w.message < (SELECT 281474976710655) AND w.message > ",
             $after,
-            " UNION ALL SELECT 1, e.event, m.position, m.conversation, m.sender, e.content, ",
-            $none,
-            " FROM {p}search_edits e JOIN {p}search_messages m ON m.position = e.message
+            " UNION ALL SELECT 1, e.event, m.position, m.conversation, m.sender, e.content, NULL
+               FROM {p}search_edits e JOIN {p}search_messages m ON m.position = e.message
                WHERE e.event < (SELECT 281474976710655) AND e.event > ",
             $after
         )
@@ -159,13 +156,13 @@ pub(super) const LOOK: Sql = Sql::Each {
     sqlite: concat!(
         closed!(),
         ", 0, NULL, NULL, NULL, NULL UNION ALL ",
-        loose_after!("(SELECT max(?4, COALESCE(max(closed) - 1, 0)) FROM {p}search_progress)", "NULL"),
+        loose_after!("(SELECT max(?4, COALESCE(max(closed) - 1, 0)) FROM {p}search_progress)"),
         blocks_before!(sqlite)
     ),
     postgres: concat!(
         closed!(),
         ", 0::bigint, NULL::uuid, NULL::uuid, NULL, NULL::bytea UNION ALL ",
-        loose_after!("(SELECT GREATEST(?4::bigint, max(closed) - 1) FROM {p}search_progress)", "NULL"),
+        loose_after!("(SELECT GREATEST(?4::bigint, max(closed) - 1) FROM {p}search_progress)"),
         blocks_before!(postgres)
     ),
 };

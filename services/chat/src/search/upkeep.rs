@@ -31,8 +31,9 @@ pub(super) async fn of_step(view: &dyn ViewRows, deleted: &[Value]) -> Result<Wr
     let mut changes = Changes::default();
     let in_segments: Vec<_> = deleted.iter().copied().filter(|position| *position < closed).collect();
     let mut progress = before;
-    if last >= SMALL.segment(closed) + (1 << SMALL.bits) {
-        progress.closed = SMALL.segment(closed) + (1 << SMALL.bits);
+    let end = closed + (1 << SMALL.bits);
+    if last >= end {
+        progress.closed = end;
         close(view, progress, &deleted, &mut changes, &mut out).await?;
     } else if closed >= (merged / PARTS + 1) << LARGE.bits {
         progress.merged += 1;
@@ -108,21 +109,18 @@ async fn merge(
     for groups in groups.chunks(GROUPS) {
         let parameters = params![as_json(groups), first, end];
         let rows = view.rows(sql::BLOCKS_OF, parameters, &[ColumnKind::Int, ColumnKind::Bytes]).await?;
-        let mut postings = Vec::new();
-        let made = working({
-            let deleted = deleted.clone();
-            move || {
-                for row in rows {
-                    let (key, data) = block(&row)?;
-                    postings.extend(Block::new(key, data).postings()?);
-                }
-                postings.retain(|posting| !deleted.contains(&posting.hit.position));
-                let mut made = Vec::new();
-                in_blocks(|token| LARGE.group(token), first, postings, &mut made);
-                Ok(made)
+        let deleted = deleted.clone();
+        let made = working(move || {
+            let (mut postings, mut made) = (Vec::new(), Vec::new());
+            for row in rows {
+                let (key, data) = block(&row)?;
+                postings.extend(Block::new(key, data).postings()?);
             }
-        });
-        let made = made.await?;
+            postings.retain(|posting| !deleted.contains(&posting.hit.position));
+            in_blocks(|token| LARGE.group(token), first, postings, &mut made);
+            Ok(made)
+        })
+        .await?;
         for group in groups {
             out.row(&sql::DROPPED, params![key(*group, first), key(*group, end)]);
         }
