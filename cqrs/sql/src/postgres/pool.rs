@@ -82,7 +82,7 @@ impl Pool {
             config.application_name("parlor");
         }
         config.connect_timeout(patience).tcp_user_timeout(UNACKNOWLEDGED);
-        Self::of(config, tls, options, &Settings::limits(patience))
+        Self::of(config, tls, options, &Settings::limits(patience).and(Settings::planned_once()))
     }
 
     fn of(

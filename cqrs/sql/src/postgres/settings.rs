@@ -15,16 +15,23 @@ impl Settings {
         Self(all.map(|name| (name, millis.clone())).into())
     }
 
+    /// Plans that are made once, for statements whose parameters don't change what is the best one.
+    ///
+    /// Left to itself, PostgreSQL plans anew each time as long as the plans of the first executions were cheaper than one for all
+    /// values is by now: in tables that have grown since, that is for thousands of executions
+    /// (<https://www.postgresql.org/docs/15/sql-prepare.html#SQL-PREPARE-NOTES>). JIT is off, too: without values a statement may
+    /// look dear, and PostgreSQL would translate it into machine code each time (100 ms).
+    pub(crate) fn planned_once() -> Self {
+        Self(vec![("plan_cache_mode", "force_generic_plan".to_owned()), ("jit", "off".to_owned())])
+    }
+
     /// Plans that are made once and look rows up by their keys, for statements that do nothing else.
     ///
-    /// Left to itself the planner reads a table of some thousand rows whole to find a hundred of them, and makes the plan anew each
-    /// time; or it keeps one that it made while the table was empty. JIT is off, too: what can only be read whole, such as the
-    /// one row of the head, counts as dear then, and PostgreSQL would translate it into machine code each time (100 ms).
+    /// Left to itself the planner reads a table of some thousand rows whole to find a hundred of them; or it keeps a plan that it
+    /// made while the table was empty. What can only be read whole, such as the one row of the head, counts as dear then.
     pub(crate) fn by_keys() -> Self {
-        let off = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin", "jit"];
-        let mut all: Vec<_> = off.map(|name| (name, "off".to_owned())).into();
-        all.push(("plan_cache_mode", "force_generic_plan".to_owned()));
-        Self(all)
+        let off = ["enable_seqscan", "enable_hashjoin", "enable_mergejoin"];
+        Self(off.map(|name| (name, "off".to_owned())).into()).and(Self::planned_once())
     }
 
     /// These, and `other`, which go before.

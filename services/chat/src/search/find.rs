@@ -1,6 +1,7 @@
 //! Finding: the index proposes, what the viewer may see decides.
 
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 use std::sync::Arc;
 
 use cqrs_core::{Row, RowError, RowExt as _, StoreError, Value, params};
@@ -45,9 +46,17 @@ const OF_BLOCK: usize = 4;
 /// How many tokens are looked for in the index at most. What more of them would leave out is left out when texts are compared.
 const MOST_TOKENS: usize = 6;
 
-/// How many blocks of each group the first look reads, and how many blocks any look at most.
-const BLOCKS: usize = 16;
+/// How many blocks the first look reads for each token: where what isn't in blocks shows that few messages are looked for, and where
+/// it shows that there are many; and how many blocks any look reads at most.
+const BLOCKS: usize = 32;
+const FEW_BLOCKS: usize = 8;
 const MOST_BLOCKS: usize = 512;
+
+/// There are many where what isn't in blocks has as many times less than is looked for. It is half a segment on average.
+const MANY: usize = 8;
+
+/// In how many blocks of a token it is looked first; there is enough in them, or then it is looked in twice as many.
+const FIRST_DECODED: usize = 4;
 
 /// How many messages the first look goes through where the index says nothing.
 const MESSAGES: usize = 500;
@@ -84,10 +93,10 @@ struct Asked {
 }
 
 impl Asked {
-    /// The groups of its tokens.
-    fn groups(&self) -> Vec<u64> {
-        let groups = |token: &Token| [SMALL.group(*token), LARGE.group(*token)];
-        self.all.iter().chain(&self.any).flat_map(groups).collect::<BTreeSet<_>>().into_iter().collect()
+    /// The groups of its tokens, in small segments and in large ones.
+    fn groups(&self) -> (Vec<u64>, Vec<u64>) {
+        let groups = |token: &Token| (SMALL.group(*token), LARGE.group(*token));
+        self.all.iter().chain(&self.any).map(groups).collect::<BTreeSet<_>>().into_iter().unzip()
     }
 }
 
@@ -161,9 +170,6 @@ struct Look {
     cost: usize,
 }
 
-/// Blocks, with their keys.
-type Blocks = Vec<(u64, Vec<u8>)>;
-
 /// A row of a look.
 enum LookRow {
     Closed(u64),
@@ -206,17 +212,15 @@ impl Search {
             let look = if asked.all.is_empty() && asked.any.is_empty() {
                 self.newest(&asked.within, before, MESSAGES * times).await?
             } else {
-                self.look(&asked, before, BLOCKS * times).await?
+                let enough = 2 * chunk(limit, &found, chunks);
+                self.look(&asked, before, times, enough).await?
             };
             times = (times * 4).min(MOST_TIMES);
             looked_at += look.cost;
             let mut rest = &look.positions[..];
             while !rest.is_empty() {
-                let missing = limit + 1 - found.messages.len();
-                // Others' conversations may be in the same buckets; and where more than these don't fit, few will.
-                let chunk = (missing + missing / 4 + 4) * chunks;
+                let (read, later) = rest.split_at(rest.len().min(chunk(limit, &found, chunks)));
                 chunks = (chunks * 2).min(MOST_CHUNKS);
-                let (read, later) = rest.split_at(rest.len().min(chunk));
                 looked_at += read.len();
                 for message in self.seen(viewer, read, &wanted, &asked.within).await? {
                     if found.messages.len() == limit {
@@ -290,14 +294,40 @@ impl Search {
         Ok(Within { upto: stays.upto, stays })
     }
 
-    /// Reads the last `blocks` of each group of tokens before a position, and what isn't in blocks yet.
-    async fn look(&self, asked: &Asked, before: u64, blocks: usize) -> Result<Look, StoreError> {
-        let groups = asked.groups();
-        let blocks = blocks.min((MOST_BLOCKS / groups.len()).max(BLOCKS));
-        let params = params![as_json(&groups), before, blocks];
+    /// Looks for the newest `enough` before a position, or a few more, in `times` as many blocks as at first.
+    async fn look(
+        &self,
+        asked: &Asked,
+        before: u64,
+        times: usize,
+        enough: usize,
+    ) -> Result<Look, StoreError> {
+        let mut first = BLOCKS;
+        if asked.any.is_empty() && times == 1 {
+            let views = self.0.views();
+            // Read first: what is read of the view is no older, unless that is a copy.
+            let place = views.watch().map_or(0, |_| views.known_at(super::VIEW, crate::NAME).0);
+            let mut newest = self.1.newest(&asked.all, before);
+            newest.hits.retain(|hit| asked.within.may_have(*hit));
+            if newest.hits.len() >= enough && place > 0 && newest.read_at >= place {
+                newest.hits.sort_unstable_by(|a, b| b.cmp(a));
+                let positions = newest.hits.into_iter().map(|hit| hit.position).collect();
+                return Ok(Look { positions, from: newest.from, cost: 0 });
+            }
+            if newest.hits.len() * MANY >= enough {
+                first = FEW_BLOCKS;
+            }
+        }
+        let (small, large) = asked.groups();
+        let blocks = (first * times).min((MOST_BLOCKS / small.len()).max(first));
+        let params = params![as_json(&small), before, blocks, as_json(&large)];
         for tries in 0..TRIES {
             match self.look_once(asked, &params, before).await? {
-                Ok((open, read)) => return looked(asked, &read, open, before, blocks),
+                Ok((open, mut read)) => {
+                    read.sort_unstable_by_key(|(key, _)| *key);
+                    read.dedup_by_key(|(key, _)| *key);
+                    return looked(asked, &read, &open, before, blocks, enough);
+                }
                 // Read before others read a segment's end, or after they began anew.
                 Err(OutOfStep) if tries == 0 => {}
                 // Or the view was filled anew, and has less in segments.
@@ -313,7 +343,7 @@ impl Search {
         asked: &Asked,
         params: &[Value],
         before: u64,
-    ) -> Result<Result<(Vec<Hit>, Blocks), OutOfStep>, StoreError> {
+    ) -> Result<Result<(Vec<Hit>, Vec<(u64, Vec<u8>)>), OutOfStep>, StoreError> {
         let views = self.0.views();
         // Read first: what is read of the view is no older, unless that is a copy.
         let place = views.watch().map_or(0, |_| views.known_at(super::VIEW, crate::NAME).0);
@@ -433,44 +463,207 @@ fn message(row: &dyn Row, wanted: &Wanted) -> Result<Option<MessageAnswer>, RowE
     }))
 }
 
-/// What was read of the blocks, `limit` of each group that has more, and is `open`.
+/// How many messages are read at once: others' conversations may be in the same buckets; and where more than these don't fit, few will.
+fn chunk(limit: usize, found: &Found, chunks: usize) -> usize {
+    let missing = limit + 1 - found.messages.len();
+    (missing + missing / 4 + 4) * chunks
+}
+
+/// The newest `enough`, or a few more, of what was read of the blocks, `limit` for each token of which there may be more, and is
+/// `open`.
 fn looked(
     asked: &Asked,
     read: &[(u64, Vec<u8>)],
-    open: Vec<Hit>,
+    open: &[Hit],
     before: u64,
     limit: usize,
+    enough: usize,
 ) -> Result<Look, StoreError> {
-    let of_group = |group: u64| read.iter().filter(move |(key, _)| group_of(*key) == group);
-    // A group of which there may be more is known from where the first of its blocks begins. Of the two sizes, small segments are
-    // the newer ones.
-    let known_from = |token: &Token| {
-        let full = [SMALL, LARGE].into_iter().map(|size| of_group(size.group(*token)));
-        let full = full.filter(|blocks| blocks.clone().count() == limit);
-        full.filter_map(|blocks| blocks.map(|(key, _)| first_of(*key)).min()).max().unwrap_or(0)
-    };
-    let from = asked.all.iter().chain(&asked.any).map(known_from).max().unwrap_or(0);
-    let hits = |token: &Token| -> Result<Vec<Hit>, StoreError> {
-        let mut hits = Vec::new();
-        for (key, data) in [LARGE, SMALL].into_iter().flat_map(|size| of_group(size.group(*token))) {
-            Block::new(*key, data).hits(*token, |hit| {
-                if (from..before).contains(&hit.position) && asked.within.may_have(hit) {
-                    hits.push(hit);
+    let lists: Vec<_> = asked.all.iter().chain(&asked.any).map(|token| Blocks::of(*token, read)).collect();
+    let known_from = |blocks: &Blocks<'_>| if blocks.0.len() < limit { 0 } else { blocks.begin(limit - 1) };
+    let known_from = lists.iter().map(known_from).max().unwrap_or(0);
+    let longest = lists.iter().max_by_key(|blocks| blocks.0.len());
+    let (mut found, mut until, mut many) = (Vec::new(), before, FIRST_DECODED);
+    loop {
+        let from = longest.filter(|longest| many <= longest.0.len());
+        let from = from.map_or(known_from, |longest| longest.begin(many - 1)).max(known_from);
+        let hits = |(token, blocks): (&Token, &Blocks<'_>)| {
+            blocks.hits(*token, from..until, |hit| asked.within.may_have(hit))
+        };
+        if from < until {
+            if asked.any.is_empty() {
+                let lists = asked.all.iter().zip(&lists).map(hits).collect::<Result<Vec<_>, _>>()?;
+                found.extend(in_all(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>()));
+            } else {
+                for list in asked.any.iter().zip(&lists).map(hits) {
+                    found.extend(list?);
                 }
-            })?;
+            }
+            until = from;
         }
-        hits.sort_unstable();
+        let open = open.iter().filter(|hit| hit.position >= from && asked.within.may_have(**hit));
+        if from == known_from || found.len() + open.clone().count() >= enough {
+            found.extend(open);
+            found.sort_unstable_by(|a, b| b.cmp(a));
+            found.dedup();
+            let positions = found.into_iter().map(|hit| hit.position).collect();
+            return Ok(Look { positions, from, cost: read.len() * OF_BLOCK });
+        }
+        many *= 2;
+    }
+}
+
+/// The blocks in which a token may be, the newest first.
+struct Blocks<'a>(Vec<&'a (u64, Vec<u8>)>);
+
+impl<'a> Blocks<'a> {
+    fn of(token: Token, read: &'a [(u64, Vec<u8>)]) -> Self {
+        let of_group = |group: u64| {
+            let begin = read.partition_point(|(key, _)| group_of(*key) < group);
+            let end = begin + read[begin..].partition_point(|(key, _)| group_of(*key) == group);
+            read[begin..end].iter().rev()
+        };
+        // Small segments are the newer ones.
+        Self(of_group(SMALL.group(token)).chain(of_group(LARGE.group(token))).collect())
+    }
+
+    /// Where a block begins.
+    fn begin(&self, n: usize) -> u64 {
+        first_of(self.0[n].0)
+    }
+
+    /// The messages within a range that have the token, in order.
+    fn hits(
+        &self,
+        token: Token,
+        range: Range<u64>,
+        wanted: impl Fn(Hit) -> bool,
+    ) -> Result<Vec<Hit>, StoreError> {
+        let mut hits = Vec::new();
+        for (n, (key, data)) in self.0.iter().enumerate().rev() {
+            // Each goes on to where the next begins.
+            let end = if n == 0 { END } else { self.begin(n - 1) };
+            if end > range.start && self.begin(n) < range.end {
+                Block::new(*key, data).hits(token, |hit| {
+                    if range.contains(&hit.position) && wanted(hit) {
+                        hits.push(hit);
+                    }
+                })?;
+            }
+        }
         Ok(hits)
-    };
-    let mut found = if asked.any.is_empty() {
-        let lists = asked.all.iter().map(hits).collect::<Result<Vec<_>, _>>()?;
-        in_all(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>())
-    } else {
-        asked.any.iter().map(hits).collect::<Result<Vec<_>, _>>()?.concat()
-    };
-    found.extend(open.into_iter().filter(|hit| hit.position >= from && asked.within.may_have(*hit)));
-    found.sort_unstable_by(|a, b| b.cmp(a));
-    found.dedup();
-    let positions = found.into_iter().map(|hit| hit.position).collect();
-    Ok(Look { positions, from, cost: read.len() * OF_BLOCK })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::super::postings::{Posting, blocks};
+    use super::*;
+
+    /// Tokens of which many messages have each; the last two share their groups in small segments.
+    const TOKENS: [Token; 4] = [7, 90_000_000, 160_000_000, 160_020_000];
+
+    /// Numbers that look like chance, the same each time.
+    fn numbers() -> impl FnMut(u64) -> u64 {
+        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
+        move |below| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            state % below
+        }
+    }
+
+    /// Blocks of a large segment and of three small ones, and what is open behind these.
+    fn index(postings: &[Posting]) -> (Vec<(u64, Vec<u8>)>, Vec<Posting>) {
+        let ends = [1 << 17, (1 << 17) + 8_192, (1 << 17) + 2 * 8_192, (1 << 17) + 3 * 8_192];
+        let (mut all, mut first) = (Vec::new(), 0);
+        for (end, size) in ends.into_iter().zip([LARGE, SMALL, SMALL, SMALL]) {
+            let mut of_groups: BTreeMap<u64, Vec<Posting>> = BTreeMap::new();
+            for posting in postings.iter().filter(|posting| (first..end).contains(&posting.hit.position)) {
+                of_groups.entry(size.group(posting.token)).or_default().push(*posting);
+            }
+            for (group, mut postings) in of_groups {
+                postings.sort_unstable();
+                blocks(group, first, &postings, &mut all);
+            }
+            first = end;
+        }
+        all.sort_unstable();
+        (all, postings.iter().copied().filter(|posting| posting.hit.position >= first).collect())
+    }
+
+    /// What the statement reads: the last `limit` of a token's blocks that begin before a position.
+    fn read(index: &[(u64, Vec<u8>)], tokens: &[Token], before: u64, limit: usize) -> Vec<(u64, Vec<u8>)> {
+        let of = |token: &Token| {
+            let of_group = |group: u64| {
+                index.iter().rev().filter(move |(key, _)| group_of(*key) == group && first_of(*key) < before)
+            };
+            of_group(SMALL.group(*token)).chain(of_group(LARGE.group(*token))).take(limit)
+        };
+        tokens.iter().flat_map(of).cloned().collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    #[test]
+    fn looks_find_the_newest_that_there_are_and_say_where_to_go_on() {
+        let mut number = numbers();
+        let mut postings = BTreeSet::new();
+        for position in (1..(1 << 17) + 3 * 8_192 + 900).step_by(3) {
+            for token in TOKENS {
+                if number(5) < 2 {
+                    let bucket = (position % 7) as u16;
+                    postings.insert(Posting { token, hit: Hit { position, bucket } });
+                }
+            }
+        }
+        let postings: Vec<_> = postings.into_iter().collect();
+        let (index, open) = index(&postings);
+        assert!(index.len() > 100, "{}", index.len());
+        let mut stays = Stays::of(Vec::new());
+        // Two of seven conversations.
+        stays.buckets[1] = true;
+        stays.buckets[4] = true;
+        let within = Within { upto: 0, stays: Arc::new(stays) };
+        let (mut looks, mut early) = (0, 0);
+        for (all, any) in
+            [(&TOKENS[..1], &[][..]), (&TOKENS[..2], &[]), (&TOKENS[1..], &[]), (&[], &TOKENS[2..])]
+        {
+            let asked = Asked { all: all.to_vec(), any: any.to_vec(), within: within.clone() };
+            let has = |position: u64, token: Token| {
+                let hit = Hit { position, bucket: (position % 7) as u16 };
+                postings.binary_search(&Posting { token, hit }).is_ok()
+            };
+            let wanted = |position: &u64| {
+                [1, 4].contains(&(position % 7))
+                    && all.iter().all(|token| has(*position, *token))
+                    && (any.is_empty() || any.iter().any(|token| has(*position, *token)))
+            };
+            for (limit, enough) in [(1, 5), (3, 40), (8, 100), (32, 60), (512, 3_000), (512, 1_000_000)] {
+                let mut before = END;
+                let mut found = Vec::new();
+                while before > 1 {
+                    let tokens = [all, any].concat();
+                    let read = read(&index, &tokens, before, limit);
+                    let open: BTreeSet<_> = open.iter().map(|posting| posting.hit).collect();
+                    let open: Vec<_> = open
+                        .into_iter()
+                        .filter(|hit| hit.position < before && wanted(&hit.position))
+                        .collect();
+                    let look = looked(&asked, &read, &open, before, limit, enough).unwrap();
+                    assert!(look.from < before, "it gets on");
+                    assert!(look.positions.iter().all(|at| (look.from..before).contains(at)));
+                    looks += 1;
+                    early += usize::from(look.positions.len() >= enough && look.from > 0);
+                    found.extend(look.positions);
+                    before = look.from;
+                }
+                found.reverse();
+                let expected: Vec<_> = (1..(1 << 17) + 3 * 8_192 + 900).step_by(3).filter(wanted).collect();
+                assert!(found == expected, "{} and {} for {limit}, {enough}", found.len(), expected.len());
+            }
+        }
+        assert!(early > 50 && looks > early + 50, "{early} of {looks} ended before all was decoded");
+    }
 }

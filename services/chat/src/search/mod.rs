@@ -126,7 +126,7 @@ impl Projection for SearchProjection {
 
     fn schema(&self) -> Schema {
         Schema {
-            version: 7,
+            version: 8,
             sqlite: include_str!("../../migrations/sqlite/search.sql"),
             postgres: include_str!("../../migrations/postgres/search.sql"),
             tables: &[

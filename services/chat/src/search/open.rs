@@ -79,6 +79,17 @@ pub(super) struct Known {
     pub(super) read_at: u64,
 }
 
+/// The newest messages that have something, as far as that isn't in segments.
+#[derive(Debug)]
+pub(super) struct Newest {
+    /// In no order.
+    pub(super) hits: Vec<Hit>,
+    /// These are all from this position on.
+    pub(super) from: u64,
+    /// How far the view was, at least, when they were.
+    pub(super) read_at: u64,
+}
+
 /// What somebody read of the view.
 #[derive(Debug, Default)]
 pub(super) struct Reading {
@@ -139,6 +150,14 @@ impl Open {
         Ok(hits.filter(|hit| hit.position < before).collect())
     }
 
+    /// How many messages before `before` have all of `wanted`, as far as is known, and where what is known of each message begins.
+    pub(super) fn newest(&self, wanted: &[Token], before: u64) -> Newest {
+        let kept = self.kept.lock();
+        let hits = kept.segments.values().flat_map(|hits| common(hits, wanted));
+        let hits = hits.filter(|hit| (kept.closed..before).contains(&hit.position)).collect();
+        Newest { hits, from: kept.closed, read_at: kept.read_at }
+    }
+
     /// Forgets all: a view that was filled in other steps, and has less in segments, may have been put in the place of the one that
     /// was read.
     pub(super) fn forget(&self) {
@@ -186,12 +205,22 @@ pub(super) fn in_all(lists: &[&[Hit]]) -> Vec<Hit> {
         if n != shortest {
             let mut rest = *list;
             found.retain(|hit| {
-                rest = &rest[rest.partition_point(|other| other < hit)..];
+                rest = from_on(rest, hit);
                 rest.first() == Some(hit)
             });
         }
     }
     found
+}
+
+/// What of a list, which is in order, isn't before `hit`. That is mostly near its beginning: it is looked for there first.
+fn from_on<'a>(list: &'a [Hit], hit: &Hit) -> &'a [Hit] {
+    let mut end = 1;
+    while list.get(end - 1).is_some_and(|other| other < hit) {
+        end *= 2;
+    }
+    let (begin, end) = (end / 2, end.min(list.len()));
+    &list[begin + list[begin..end].partition_point(|other| other < hit)..]
 }
 
 #[cfg(test)]

@@ -5,6 +5,8 @@
 //! position and ends where the next of its group begins. Segments of 8,192 positions are merged into such of 131,072, with sixteen
 //! times as many groups, so that a block keeps its size, and a token that is rare is found in few.
 
+use std::ops::Range;
+
 use cqrs_core::StoreError;
 use parlor_text::{TOKEN_BITS, Token};
 
@@ -21,8 +23,13 @@ pub(super) const SMALL: Size = Size { bits: 13, group_bits: 10 };
 /// As they are once they were merged.
 pub(super) const LARGE: Size = Size { bits: 17, group_bits: 14 };
 
-/// In how many parts a large segment is made, each by a step of its own.
-pub(super) const PARTS: u64 = 8;
+/// In how many parts a large segment is made.
+pub(super) const PARTS: u64 = 128;
+/// One part after the other is due, each so many events after the one before: all at once would keep both the store and the
+/// process busy for seconds.
+const PACE: u64 = 128;
+/// How many parts a step makes at most.
+const PARTS_AT_ONCE: u64 = 8;
 
 /// Bits of a position in a block's key: logs are shorter.
 const POSITION_BITS: u32 = 48;
@@ -34,11 +41,11 @@ impl Size {
         (1 << self.group_bits) | (hash >> (TOKEN_BITS - self.group_bits))
     }
 
-    /// The groups that a part of a segment has.
-    pub(super) fn groups(self, part: u64) -> impl Iterator<Item = u64> {
+    /// The groups that parts of a segment have.
+    pub(super) fn groups(self, parts: Range<u64>) -> impl Iterator<Item = u64> {
         let many = 1 << self.group_bits;
         let groups = many / PARTS;
-        (many + part * groups)..(many + (part + 1) * groups)
+        (many + parts.start * groups)..(many + parts.end * groups)
     }
 
     /// Where the segment begins in which a position is.
@@ -62,6 +69,16 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// How many parts of the next large segment are to be made by a step, where the last event that said something was at `last`.
+    pub(super) fn due(self, last: u64) -> u64 {
+        let end = (self.merged / PARTS + 1) << LARGE.bits;
+        if self.closed < end {
+            return 0;
+        }
+        let due = (last.saturating_sub(end) / PACE + 1).min(PARTS);
+        due.saturating_sub(self.merged % PARTS).min(PARTS_AT_ONCE)
+    }
+
     /// In segments of what size a token is found at a position before [`Progress::closed`].
     pub(super) fn size(self, token: Token, position: u64) -> Size {
         let parts = (position >> LARGE.bits) * PARTS + part(token);
@@ -317,11 +334,41 @@ mod tests {
     fn groups_of_parts_are_those_of_their_tokens_in_both_sizes() {
         for token in [0, 1, 77_777_777, (1 << 28) - 1, 1 << 28, (1 << 29) - 1] {
             for size in [SMALL, LARGE] {
-                assert!(size.groups(part(token)).any(|group| group == size.group(token)), "{token} {size:?}");
+                let part = part(token);
+                assert!(
+                    size.groups(part..part + 1).any(|group| group == size.group(token)),
+                    "{token} {size:?}"
+                );
             }
         }
-        let all: Vec<_> = (0..PARTS).flat_map(|part| SMALL.groups(part)).collect();
+        let all: Vec<_> = (0..PARTS).flat_map(|part| SMALL.groups(part..part + 1)).collect();
         assert_eq!(all, (1_024..2_048).collect::<Vec<_>>());
+        assert_eq!(SMALL.groups(0..PARTS).collect::<Vec<_>>(), all);
+    }
+
+    #[test]
+    fn parts_are_due_one_after_the_other_and_all_of_them_in_the_end() {
+        let end = 1 << LARGE.bits;
+        let due = |closed, merged, last| Progress { closed, merged }.due(last);
+        assert_eq!(due(end - 1, 0, end * 9), 0, "the small segments aren't all there");
+        assert_eq!(due(end, 0, end), 1);
+        assert_eq!(due(end, 1, end + PACE - 1), 0);
+        assert_eq!(due(end, 1, end + 3 * PACE), 3);
+        assert_eq!(due(end, 1, end * 9), PARTS_AT_ONCE, "what is behind is caught up with in several steps");
+        assert_eq!(due(end, PARTS - 2, end * 9), 2, "the next segment's come after it");
+        assert_eq!(due(end, PARTS, end * 9), 0, "its small segments aren't there");
+        assert_eq!(due(end * 2, PARTS, end * 2 + PACE), 2);
+        // As in a rebuild, in steps of 2,000 events, one of which closes a small segment whenever it can.
+        let (mut progress, mut last) = (Progress::default(), 0);
+        while last < 20 * end {
+            last += 2_000;
+            if last >= progress.closed + (1 << SMALL.bits) {
+                progress.closed += 1 << SMALL.bits;
+            } else {
+                progress.merged += progress.due(last);
+            }
+            assert!(progress.merged + 2 * PARTS >= (last >> LARGE.bits) * PARTS, "{progress:?} at {last}");
+        }
     }
 
     #[test]

@@ -126,18 +126,47 @@ macro_rules! closed {
     };
 }
 
-/// The last ?3 blocks of each of the groups ?1 that begin before ?2 (2, key, and in the end the data).
+/// Of each of the groups ?1 in small segments and, at the same place in the list, ?4 in large ones: the last ?3 blocks that begin
+/// before ?2 (2, key, and in the end the data). Small segments are the newer ones: large ones are read where these aren't enough.
 macro_rules! blocks_before {
     (sqlite) => {
-        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM json_each(?1) j JOIN {p}search_blocks b ON b.key IN (
-          SELECT key FROM {p}search_blocks WHERE key >= j.value << 48 AND key < (j.value << 48) + ?2
-          ORDER BY key DESC LIMIT ?3)"
+        concat!(
+            " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM json_each(?1) s JOIN json_each(?4) l ON l.key = s.key
+              JOIN {p}search_blocks b ON b.key IN (",
+            blocks_before!(sqlite, "s.value"),
+            " UNION ALL ",
+            blocks_before!(sqlite, "l.value"),
+            " LIMIT ?3)"
+        )
+    };
+    (sqlite, $group:literal) => {
+        concat!(
+            "SELECT key FROM (SELECT key FROM {p}search_blocks WHERE key >= ",
+            $group,
+            " << 48 AND key < (",
+            $group,
+            " << 48) + ?2 ORDER BY key DESC LIMIT ?3)"
+        )
     };
     (postgres) => {
-        " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM
-          (SELECT unnest((SELECT string_to_array(btrim(?1, '[]'), ',')::bigint[])) AS of) j, LATERAL (
-            SELECT key, data FROM {p}search_blocks WHERE key >= j.of << 48 AND key < (j.of << 48) + (SELECT ?2::bigint)
-            ORDER BY key DESC LIMIT (SELECT ?3::bigint)) b"
+        concat!(
+            " UNION ALL SELECT 2, b.key, 0, NULL, NULL, NULL, b.data FROM
+              unnest((SELECT string_to_array(btrim(?1, '[]'), ',')::bigint[]),
+                (SELECT string_to_array(btrim(?4, '[]'), ',')::bigint[])) AS j (small, large), LATERAL (",
+            blocks_before!(postgres, "j.small"),
+            " UNION ALL ",
+            blocks_before!(postgres, "j.large"),
+            " LIMIT (SELECT ?3::bigint)) b"
+        )
+    };
+    (postgres, $group:literal) => {
+        concat!(
+            "SELECT key, data FROM (SELECT key, data FROM {p}search_blocks WHERE key >= ",
+            $group,
+            " << 48 AND key < (",
+            $group,
+            " << 48) + (SELECT ?2::bigint) ORDER BY key DESC LIMIT (SELECT ?3::bigint)) of_group"
+        )
     };
 }
 
@@ -151,18 +180,18 @@ pub(super) const BLOCKS_BEFORE: Sql = Sql::Each {
     ),
 };
 
-/// The same, and what events after ?4 said, unless it is in segments (1, event, message, conversation, sender, words).
+/// The same, and what events after ?5 said, unless it is in segments (1, event, message, conversation, sender, words).
 pub(super) const LOOK: Sql = Sql::Each {
     sqlite: concat!(
         closed!(),
         ", 0, NULL, NULL, NULL, NULL UNION ALL ",
-        loose_after!("(SELECT max(?4, COALESCE(max(closed) - 1, 0)) FROM {p}search_progress)"),
+        loose_after!("(SELECT max(?5, COALESCE(max(closed) - 1, 0)) FROM {p}search_progress)"),
         blocks_before!(sqlite)
     ),
     postgres: concat!(
         closed!(),
         ", 0::bigint, NULL::uuid, NULL::uuid, NULL, NULL::bytea UNION ALL ",
-        loose_after!("(SELECT GREATEST(?4::bigint, max(closed) - 1) FROM {p}search_progress)"),
+        loose_after!("(SELECT GREATEST(?5::bigint, max(closed) - 1) FROM {p}search_progress)"),
         blocks_before!(postgres)
     ),
 };

@@ -2,6 +2,7 @@
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 
 use cqrs_core::{ColumnKind, StoreError, Value, ViewRows, Writes, params};
 use parlor_text::Token;
@@ -20,7 +21,7 @@ const TEXT: usize = 1 << 20;
 const GROUPS: usize = 32;
 
 /// What a step does beside what its events change: takes what is deleted in it out of segments; and makes a segment of what was
-/// loose, or a part of a large segment, if one is due.
+/// loose, or parts of a large one, if they are due.
 pub(super) async fn of_step(view: &dyn ViewRows, deleted: &[Value]) -> Result<Writes, StoreError> {
     let mut out = Writes::default();
     let columns = &[ColumnKind::Int, ColumnKind::Int, ColumnKind::Int];
@@ -35,9 +36,9 @@ pub(super) async fn of_step(view: &dyn ViewRows, deleted: &[Value]) -> Result<Wr
     if last >= end {
         progress.closed = end;
         close(view, progress, &deleted, &mut changes, &mut out).await?;
-    } else if closed >= (merged / PARTS + 1) << LARGE.bits {
-        progress.merged += 1;
-        merge(view, merged, &deleted, &mut out).await?;
+    } else {
+        progress.merged += before.due(last);
+        merge(view, merged..progress.merged, &deleted, &mut out).await?;
     }
     take_out(view, &in_segments, &mut changes).await?;
     // Of what is merged in this step what is deleted was left out, and there are no blocks yet that could change.
@@ -96,16 +97,17 @@ pub(super) async fn working<T: Send + 'static>(
     }
 }
 
-/// Makes a part of a large segment of what small ones have, but for what is deleted.
+/// Makes parts of one large segment of what small ones have, but for what is deleted.
 async fn merge(
     view: &dyn ViewRows,
-    number: u64,
+    parts: Range<u64>,
     deleted: &HashSet<u64>,
     out: &mut Writes,
 ) -> Result<(), StoreError> {
-    let (first, part) = ((number / PARTS) << LARGE.bits, number % PARTS);
-    let end = first + (1 << LARGE.bits);
-    let groups: Vec<_> = SMALL.groups(part).collect();
+    let segment = parts.start / PARTS;
+    let (first, end) = (segment << LARGE.bits, (segment + 1) << LARGE.bits);
+    let before = segment * PARTS;
+    let groups: Vec<_> = SMALL.groups(parts.start - before..parts.end - before).collect();
     for groups in groups.chunks(GROUPS) {
         let parameters = params![as_json(groups), first, end];
         let rows = view.rows(sql::BLOCKS_OF, parameters, &[ColumnKind::Int, ColumnKind::Bytes]).await?;

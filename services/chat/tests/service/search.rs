@@ -271,7 +271,7 @@ pub async fn live_through_segments(chat: &Chat) {
     chat.project().await;
     assert_eq!(contents(chat, bob, "haystack").await.len(), 9);
     chat.act(ann, edit(said[0], "another")).await.unwrap();
-    // A large segment, of which each step makes a part.
+    // A large segment, of which each step makes some parts.
     pass(chat, 1 << 17).await;
     chat.say(ann, room, "the end of many").await;
     chat.project().await;
@@ -286,7 +286,16 @@ pub async fn live_through_segments(chat: &Chat) {
         chat.act(ann, DeleteMessage { conversation: room, message }).await.unwrap();
         chat.project().await;
     }
-    assert_eq!(rows(chat, MERGED).await, [8]);
+    assert!((1..128).contains(&rows(chat, MERGED).await[0]), "all were deleted while it was made");
+    // Parts are due as more is said.
+    pass(chat, 1 << 14).await;
+    chat.say(ann, room, "loose").await;
+    for _ in 0..16 {
+        chat.project().await;
+        pass(chat, 1).await;
+    }
+    chat.project().await;
+    assert_eq!(rows(chat, MERGED).await, [128]);
     assert_eq!(
         (rows(chat, BLOCKS).await, rows(chat, EDITS).await),
         (vec![], vec![]),
@@ -372,4 +381,27 @@ pub async fn stretch_and_search(chat: &Chat) {
 #[tokio::test]
 async fn a_long_log_is_searched_as_a_short_one() {
     stretch_and_search(&Chat::start().await).await;
+}
+
+#[tokio::test]
+async fn what_is_said_all_the_time_is_found_page_by_page() {
+    let chat = Chat::start().await;
+    let (ann, bob) = (chat.user("Ann").await, chat.user("Bob").await);
+    let room = chat.group(ann, &[], History::SinceJoining).await.id;
+    let hidden = chat.group(bob, &[], History::SinceJoining).await.id;
+    let mut expected = Vec::new();
+    // First all of it is loose, and there is more than a page needs; then the older half is in a segment.
+    for half in 0..2 {
+        for n in 0..150 {
+            expected.insert(0, chat.say(ann, room, &format!("hay {half} {n}")).await.id);
+            chat.say(bob, hidden, "hay").await;
+        }
+        chat.project().await;
+        let found: Vec<_> = all(&chat, ann, searching("hay")).await.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(found, expected, "{half}");
+        // By a process that has read it all.
+        let found: Vec<_> = all(&chat, ann, searching("hay")).await.into_iter().map(|(id, _)| id).collect();
+        assert_eq!(found, expected, "{half}");
+        pass(&chat, 8_192).await;
+    }
 }
