@@ -1,7 +1,8 @@
 //! Finding: the index proposes, what the viewer may see decides.
 
+mod looked;
+
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Range;
 use std::sync::Arc;
 
 use cqrs_core::{Row, RowError, RowExt as _, StoreError, Value, params};
@@ -9,8 +10,9 @@ use cqrs_sql::AnswerKey;
 use parlor_text::Token;
 use uuid::Uuid;
 
-use super::open::{Known, Open, OutOfStep, Reading, Said, in_all};
-use super::postings::{Block, Hit, LARGE, SMALL, first_of, group_of};
+use self::looked::looked;
+use super::open::{Known, Open, OutOfStep, Reading, Said};
+use super::postings::{Hit, LARGE, SMALL};
 use super::upkeep::{as_json, working};
 use super::{BUCKETS, Search, bucket, sql, tokens};
 use crate::message::MessageAnswer;
@@ -54,9 +56,6 @@ const MOST_BLOCKS: usize = 512;
 
 /// There are many where what isn't in blocks has as many times less than is looked for. It is half a segment on average.
 const MANY: usize = 8;
-
-/// In how many blocks of a token it is looked first; there is enough in them, or then it is looked in twice as many.
-const FIRST_DECODED: usize = 4;
 
 /// How many messages the first look goes through where the index says nothing.
 const MESSAGES: usize = 500;
@@ -304,9 +303,7 @@ impl Search {
     ) -> Result<Look, StoreError> {
         let mut first = BLOCKS;
         if asked.any.is_empty() && times == 1 {
-            let views = self.0.views();
-            // Read first: what is read of the view is no older, unless that is a copy.
-            let place = views.watch().map_or(0, |_| views.known_at(super::VIEW, crate::NAME).0);
+            let place = self.place();
             let mut newest = self.1.newest(&asked.all, before);
             newest.hits.retain(|hit| asked.within.may_have(*hit));
             if newest.hits.len() >= enough && place > 0 && newest.read_at >= place {
@@ -337,6 +334,12 @@ impl Search {
         Err(StoreError::Unavailable("the view search is being put in another's place: try again".to_owned()))
     }
 
+    /// How far the view is, at least, that is read from now on; 0 where that isn't known, for queries read a copy.
+    fn place(&self) -> u64 {
+        let views = self.0.views();
+        views.watch().map_or(0, |_| views.known_at(super::VIEW, crate::NAME).0)
+    }
+
     /// What isn't in blocks, and the blocks.
     async fn look_once(
         &self,
@@ -344,9 +347,7 @@ impl Search {
         params: &[Value],
         before: u64,
     ) -> Result<Result<(Vec<Hit>, Vec<(u64, Vec<u8>)>), OutOfStep>, StoreError> {
-        let views = self.0.views();
-        // Read first: what is read of the view is no older, unless that is a copy.
-        let place = views.watch().map_or(0, |_| views.known_at(super::VIEW, crate::NAME).0);
+        let place = self.place();
         let is_read = |known: Known| place > 0 && known.read_at >= place;
         let mut known = self.1.known();
         let one_reads = if !is_read(known) && (place > 0 || known.upto == 0) {
@@ -467,203 +468,4 @@ fn message(row: &dyn Row, wanted: &Wanted) -> Result<Option<MessageAnswer>, RowE
 fn chunk(limit: usize, found: &Found, chunks: usize) -> usize {
     let missing = limit + 1 - found.messages.len();
     (missing + missing / 4 + 4) * chunks
-}
-
-/// The newest `enough`, or a few more, of what was read of the blocks, `limit` for each token of which there may be more, and is
-/// `open`.
-fn looked(
-    asked: &Asked,
-    read: &[(u64, Vec<u8>)],
-    open: &[Hit],
-    before: u64,
-    limit: usize,
-    enough: usize,
-) -> Result<Look, StoreError> {
-    let lists: Vec<_> = asked.all.iter().chain(&asked.any).map(|token| Blocks::of(*token, read)).collect();
-    let known_from = |blocks: &Blocks<'_>| if blocks.0.len() < limit { 0 } else { blocks.begin(limit - 1) };
-    let known_from = lists.iter().map(known_from).max().unwrap_or(0);
-    let longest = lists.iter().max_by_key(|blocks| blocks.0.len());
-    let (mut found, mut until, mut many) = (Vec::new(), before, FIRST_DECODED);
-    loop {
-        let from = longest.filter(|longest| many <= longest.0.len());
-        let from = from.map_or(known_from, |longest| longest.begin(many - 1)).max(known_from);
-        let hits = |(token, blocks): (&Token, &Blocks<'_>)| {
-            blocks.hits(*token, from..until, |hit| asked.within.may_have(hit))
-        };
-        if from < until {
-            if asked.any.is_empty() {
-                let lists = asked.all.iter().zip(&lists).map(hits).collect::<Result<Vec<_>, _>>()?;
-                found.extend(in_all(&lists.iter().map(Vec::as_slice).collect::<Vec<_>>()));
-            } else {
-                for list in asked.any.iter().zip(&lists).map(hits) {
-                    found.extend(list?);
-                }
-            }
-            until = from;
-        }
-        let open = open.iter().filter(|hit| hit.position >= from && asked.within.may_have(**hit));
-        if from == known_from || found.len() + open.clone().count() >= enough {
-            found.extend(open);
-            found.sort_unstable_by(|a, b| b.cmp(a));
-            found.dedup();
-            let positions = found.into_iter().map(|hit| hit.position).collect();
-            return Ok(Look { positions, from, cost: read.len() * OF_BLOCK });
-        }
-        many *= 2;
-    }
-}
-
-/// The blocks in which a token may be, the newest first.
-struct Blocks<'a>(Vec<&'a (u64, Vec<u8>)>);
-
-impl<'a> Blocks<'a> {
-    fn of(token: Token, read: &'a [(u64, Vec<u8>)]) -> Self {
-        let of_group = |group: u64| {
-            let begin = read.partition_point(|(key, _)| group_of(*key) < group);
-            let end = begin + read[begin..].partition_point(|(key, _)| group_of(*key) == group);
-            read[begin..end].iter().rev()
-        };
-        // Small segments are the newer ones.
-        Self(of_group(SMALL.group(token)).chain(of_group(LARGE.group(token))).collect())
-    }
-
-    /// Where a block begins.
-    fn begin(&self, n: usize) -> u64 {
-        first_of(self.0[n].0)
-    }
-
-    /// The messages within a range that have the token, in order.
-    fn hits(
-        &self,
-        token: Token,
-        range: Range<u64>,
-        wanted: impl Fn(Hit) -> bool,
-    ) -> Result<Vec<Hit>, StoreError> {
-        let mut hits = Vec::new();
-        for (n, (key, data)) in self.0.iter().enumerate().rev() {
-            // Each goes on to where the next begins.
-            let end = if n == 0 { END } else { self.begin(n - 1) };
-            if end > range.start && self.begin(n) < range.end {
-                Block::new(*key, data).hits(token, |hit| {
-                    if range.contains(&hit.position) && wanted(hit) {
-                        hits.push(hit);
-                    }
-                })?;
-            }
-        }
-        Ok(hits)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::collections::BTreeMap;
-
-    use super::super::postings::{Posting, blocks};
-    use super::*;
-
-    /// Tokens of which many messages have each; the last two share their groups in small segments.
-    const TOKENS: [Token; 4] = [7, 90_000_000, 160_000_000, 160_020_000];
-
-    /// Numbers that look like chance, the same each time.
-    fn numbers() -> impl FnMut(u64) -> u64 {
-        let mut state = 0x9E37_79B9_7F4A_7C15_u64;
-        move |below| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state % below
-        }
-    }
-
-    /// Blocks of a large segment and of three small ones, and what is open behind these.
-    fn index(postings: &[Posting]) -> (Vec<(u64, Vec<u8>)>, Vec<Posting>) {
-        let ends = [1 << 17, (1 << 17) + 8_192, (1 << 17) + 2 * 8_192, (1 << 17) + 3 * 8_192];
-        let (mut all, mut first) = (Vec::new(), 0);
-        for (end, size) in ends.into_iter().zip([LARGE, SMALL, SMALL, SMALL]) {
-            let mut of_groups: BTreeMap<u64, Vec<Posting>> = BTreeMap::new();
-            for posting in postings.iter().filter(|posting| (first..end).contains(&posting.hit.position)) {
-                of_groups.entry(size.group(posting.token)).or_default().push(*posting);
-            }
-            for (group, mut postings) in of_groups {
-                postings.sort_unstable();
-                blocks(group, first, &postings, &mut all);
-            }
-            first = end;
-        }
-        all.sort_unstable();
-        (all, postings.iter().copied().filter(|posting| posting.hit.position >= first).collect())
-    }
-
-    /// What the statement reads: the last `limit` of a token's blocks that begin before a position.
-    fn read(index: &[(u64, Vec<u8>)], tokens: &[Token], before: u64, limit: usize) -> Vec<(u64, Vec<u8>)> {
-        let of = |token: &Token| {
-            let of_group = |group: u64| {
-                index.iter().rev().filter(move |(key, _)| group_of(*key) == group && first_of(*key) < before)
-            };
-            of_group(SMALL.group(*token)).chain(of_group(LARGE.group(*token))).take(limit)
-        };
-        tokens.iter().flat_map(of).cloned().collect::<BTreeSet<_>>().into_iter().collect()
-    }
-
-    #[test]
-    fn looks_find_the_newest_that_there_are_and_say_where_to_go_on() {
-        let mut number = numbers();
-        let mut postings = BTreeSet::new();
-        for position in (1..(1 << 17) + 3 * 8_192 + 900).step_by(3) {
-            for token in TOKENS {
-                if number(5) < 2 {
-                    let bucket = (position % 7) as u16;
-                    postings.insert(Posting { token, hit: Hit { position, bucket } });
-                }
-            }
-        }
-        let postings: Vec<_> = postings.into_iter().collect();
-        let (index, open) = index(&postings);
-        assert!(index.len() > 100, "{}", index.len());
-        let mut stays = Stays::of(Vec::new());
-        // Two of seven conversations.
-        stays.buckets[1] = true;
-        stays.buckets[4] = true;
-        let within = Within { upto: 0, stays: Arc::new(stays) };
-        let (mut looks, mut early) = (0, 0);
-        for (all, any) in
-            [(&TOKENS[..1], &[][..]), (&TOKENS[..2], &[]), (&TOKENS[1..], &[]), (&[], &TOKENS[2..])]
-        {
-            let asked = Asked { all: all.to_vec(), any: any.to_vec(), within: within.clone() };
-            let has = |position: u64, token: Token| {
-                let hit = Hit { position, bucket: (position % 7) as u16 };
-                postings.binary_search(&Posting { token, hit }).is_ok()
-            };
-            let wanted = |position: &u64| {
-                [1, 4].contains(&(position % 7))
-                    && all.iter().all(|token| has(*position, *token))
-                    && (any.is_empty() || any.iter().any(|token| has(*position, *token)))
-            };
-            for (limit, enough) in [(1, 5), (3, 40), (8, 100), (32, 60), (512, 3_000), (512, 1_000_000)] {
-                let mut before = END;
-                let mut found = Vec::new();
-                while before > 1 {
-                    let tokens = [all, any].concat();
-                    let read = read(&index, &tokens, before, limit);
-                    let open: BTreeSet<_> = open.iter().map(|posting| posting.hit).collect();
-                    let open: Vec<_> = open
-                        .into_iter()
-                        .filter(|hit| hit.position < before && wanted(&hit.position))
-                        .collect();
-                    let look = looked(&asked, &read, &open, before, limit, enough).unwrap();
-                    assert!(look.from < before, "it gets on");
-                    assert!(look.positions.iter().all(|at| (look.from..before).contains(at)));
-                    looks += 1;
-                    early += usize::from(look.positions.len() >= enough && look.from > 0);
-                    found.extend(look.positions);
-                    before = look.from;
-                }
-                found.reverse();
-                let expected: Vec<_> = (1..(1 << 17) + 3 * 8_192 + 900).step_by(3).filter(wanted).collect();
-                assert!(found == expected, "{} and {} for {limit}, {enough}", found.len(), expected.len());
-            }
-        }
-        assert!(early > 50 && looks > early + 50, "{early} of {looks} ended before all was decoded");
-    }
 }

@@ -150,7 +150,7 @@ impl Open {
         Ok(hits.filter(|hit| hit.position < before).collect())
     }
 
-    /// How many messages before `before` have all of `wanted`, as far as is known, and where what is known of each message begins.
+    /// The messages before `before`, and not in segments, that have all of `wanted`, as far as was read.
     pub(super) fn newest(&self, wanted: &[Token], before: u64) -> Newest {
         let kept = self.kept.lock();
         let hits = kept.segments.values().flat_map(|hits| common(hits, wanted));

@@ -359,7 +359,7 @@ pub async fn stretch_and_search(chat: &Chat) {
             break;
         }
         merged.push(progress);
-        // Each step makes one segment, or a part of one, until there is nothing left to do.
+        // Each step makes one segment, or parts of one, until there is nothing left to do.
         for _ in 0..9 {
             pass(chat, 1).await;
             chat.project().await;
